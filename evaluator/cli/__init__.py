@@ -1,0 +1,1 @@
+"""The command `evaluate`: one module a verb, thin: parse, call, print."""

@@ -1,0 +1,59 @@
+"""`evaluate baseline list` and `evaluate baseline run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from evaluator.cli import options
+from evaluator.cli.score import command as score_command
+
+
+@click.group("baseline")
+def command() -> None:
+    """The baselines that ship with the harness."""
+
+
+@command.command("list")
+@options.output_format
+def list_baselines(output_format: str) -> None:
+    """List the baselines."""
+    from evaluator.cli.output import print_json, print_table
+    from evaluator.ingest import FILE_NAME, Manifest, baseline_names, baselines_folder
+    from evaluator.typed_toml import parse_toml
+
+    found = {}
+    for name in baseline_names():
+        manifest, _ = parse_toml(Manifest, (baselines_folder() / name / FILE_NAME).read_bytes(), name, "manifest")
+        if manifest:
+            found[name] = manifest
+    if output_format == "json":
+        print_json({name: {"method": m.method, "description": m.description} for name, m in found.items()})
+        return
+    print_table(
+        ["baseline", "method", "what it does"], [[n, m.method or "", m.description] for n, m in found.items()], left=3
+    )
+
+
+@command.command("run")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@options.task
+@options.split
+@options.data
+@options.leaderboards
+@options.workers
+@options.output_format
+@click.pass_context
+def run(context: click.Context, /, names: tuple[str, ...], **values: object) -> None:
+    """Run baselines by name and score them: the same as `evaluate --task T baselines/NAME` in a checkout."""
+    from evaluator.findings import EvaluatorError, did_you_mean
+    from evaluator.ingest import baseline_names, baselines_folder
+
+    known = baseline_names()
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise EvaluatorError(f"There is no baseline {name!r}.{hint} Known: {', '.join(known)}.")
+    paths: tuple[Path, ...] = tuple(baselines_folder() / name for name in names)
+    context.invoke(score_command, submissions=paths, **values)

@@ -1,0 +1,63 @@
+"""`evaluate check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from evaluator.cli import options
+
+
+@click.command("check", short_help="Say what is wrong with a submission, without scoring it.")
+@options.task
+@options.split
+@options.data
+@options.workers
+@options.output_format
+@click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SUBMISSION...")
+def command(
+    *,
+    task: str,
+    split: str | None,
+    data: Path | None,
+    workers: int | None,
+    output_format: str,
+    submissions: tuple[Path, ...],
+) -> None:
+    """Say everything that scoring would find wrong with a submission, without scoring it."""
+    from evaluator.cli.output import RunProgress, print_findings, print_json, say
+    from evaluator.findings import Severity
+    from evaluator.scoring import check
+    from evaluator.tasks import load_task
+
+    chosen = load_task(task)
+    opened = chosen.split(split, data)
+    label = f"{chosen.id}/{opened.name}"
+    outcomes = check(submissions, opened, workers=options.worker_count(workers), progress=RunProgress(label))
+    for outcome in outcomes:
+        count = sum(f.severity is Severity.ERROR for f in outcome.findings)
+        verdict = outcome.message or (f"{count} errors" if count else "ready to be scored")
+        others = len(outcome.findings) - count
+        more = f" ({others} warning{'s' if others != 1 else ''} or notes)" if others else ""
+        say(f"{outcome.path} on {label}: {verdict}{more}")
+        print_findings(outcome.findings)
+    if output_format == "json":
+        print_json(
+            {
+                "task": chosen.id,
+                "split": opened.name,
+                "submissions": [
+                    {
+                        "submission": o.id,
+                        "path": str(o.path),
+                        "ok": not o.has_errors,
+                        "message": o.message,
+                        "findings": [f.model_dump(mode="json") for f in o.findings],
+                    }
+                    for o in outcomes
+                ],
+            }
+        )
+    if any(o.has_errors for o in outcomes):
+        raise click.exceptions.Exit(2)

@@ -1,0 +1,66 @@
+"""`evaluate data verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from evaluator.cli import options
+
+
+@click.group("data")
+def command() -> None:
+    """Look after data sets."""
+
+
+@command.command("verify")
+@click.argument("task")
+@options.split
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder that holds data sets, or the task's own. Else EVALUATOR_DATA, else the config file.",
+)
+@options.output_format
+def verify(task: str, split: str | None, root: Path | None, output_format: str) -> None:
+    """Read a task's data and compare it with what was published: counts, sizes, sha256."""
+    from evaluator.cli.output import print_findings, print_json, say
+    from evaluator.findings import EvaluatorError
+    from evaluator.tasks import load_task
+
+    chosen = load_task(task)
+    if split:
+        chosen.split_spec(split)
+    results = []
+    for name in [split] if split else list(chosen.spec.splits):
+        spec = chosen.split_spec(name)
+        here, message = True, ""
+        findings = []
+        try:
+            findings = chosen.split(name, root).verify()
+        except EvaluatorError as error:
+            # A split whose data is not here is a fault only if it was asked for, or if nothing at all is here.
+            here, message, findings = False, str(error), list(error.findings)
+        pinned = "sha256 of every file" if spec.manifest else "counts and shapes (no sha256 is published)"
+        results.append(
+            {
+                "split": name,
+                "here": here,
+                "ok": here and not findings,
+                "checked": pinned if here else "",
+                "message": message,
+                "findings": [f.model_dump(mode="json") for f in findings],
+            }
+        )
+        if not here:
+            say(f"{chosen.id}/{name}: {message}")
+        else:
+            say(f"{chosen.id}/{name}: {'as published' if not findings else 'NOT as published'} ({pinned}).")
+        print_findings(findings)
+    if output_format == "json":
+        print_json({"task": chosen.id, "splits": results})
+    official = [r for r in results if r["split"] == (split or chosen.spec.default_split)]
+    if any(r["here"] and not r["ok"] for r in results) or any(not r["here"] for r in official):
+        raise click.exceptions.Exit(2)

@@ -1,0 +1,82 @@
+"""Entry of the command `evaluate`. Verbs are imported when they are called, so that `--help` stays light."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import click
+from click_default_group import DefaultGroup
+
+from evaluator._version import __version__
+
+_VERBS = ("score", "check", "rank", "site", "tasks", "data", "metrics", "baseline")
+
+
+class _Verbs(DefaultGroup):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            self._refuse_misspelt(ctx, cmd_name)
+            ctx.arg0 = cmd_name  # type: ignore[attr-defined]  # DefaultGroup hands it on as the first argument of the default verb
+            cmd_name = self.default_cmd_name
+        command: click.Command = importlib.import_module(f"evaluator.cli.{cmd_name}").command
+        return command
+
+    def _refuse_misspelt(self, ctx: click.Context, word: str) -> None:
+        from evaluator.findings import did_you_mean
+
+        if not word.startswith("-") and not Path(word).exists():
+            hint = did_you_mean(word, _VERBS)
+            if hint:
+                raise click.UsageError(f"There is no verb {word!r}.{hint}", ctx)
+
+
+@click.group(cls=_Verbs, default="score", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="evaluate")
+def cli() -> None:
+    """Score image restoration submissions with the official numbers, rank them, and publish the leaderboard.
+
+    \b
+    evaluate --task sidd --split mini submissions/*   score (the default verb)
+    evaluate rank --task sidd --split mini            the table
+    evaluate site                                     the pages
+
+    `evaluate VERB --help` says more. Exit status: 0 all well; 2 bad use, or something to mend in a submission or in
+    the data.
+    """
+
+
+def main() -> None:
+    """Run the command line; bad input ends with a message and status 2, never with a traceback."""
+    try:
+        sys.exit(cli.main(standalone_mode=False))
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted. What was finished is kept: the same command goes on from there.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; closing stdout must not raise again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        click.echo(f"Error: {error.strerror or error}: {error.filename or ''}", err=True)
+        sys.exit(2)
+    except Exception as error:
+        from evaluator.findings import EvaluatorError  # not at the top: pydantic would double the time of --help
+
+        if not isinstance(error, EvaluatorError):
+            raise
+        from evaluator.cli.output import print_findings, say
+
+        say(f"Error: {error}")
+        print_findings(error.findings)
+        sys.exit(2)

@@ -1,0 +1,159 @@
+"""What the verbs print with: tables and JSON on standard output, messages and progress on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from evaluator.findings import Finding
+    from evaluator.ranking import Board, Cell, Column
+
+_FILES_LISTED = 8
+_LOG_EVERY_S = 10.0
+
+
+def safe(text: str) -> str:
+    """Return text in which control and direction characters are spelt out, so that no name can steer the terminal."""
+    return "".join(c if unicodedata.category(c) not in ("Cc", "Cf", "Cs") else f"\\u{ord(c):04x}" for c in text)
+
+
+def say(text: str) -> None:
+    """Print a message for people to standard error."""
+    click.echo(safe(text), err=True)
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Print one JSON value to standard output."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, title: str = "") -> None:
+    """Print a table to standard output.
+
+    Args:
+        header: the columns' heads.
+        rows: the cells.
+        left: how many columns, from the first, are aligned to the left; the others hold numbers.
+        title: a line above.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # In a log or pipe a table must not be cut at 80 columns.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for number, head in enumerate(header):
+        table.add_column(Text(head), justify="left" if number < left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(safe(cell)) for cell in row))
+    if title:
+        console.print(Text(safe(title)), style="bold")
+    console.print(table)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print findings to standard error: one line a kind, with the files it was found in."""
+    groups: dict[tuple[str, str, str, str, str], list[str]] = {}
+    for finding in findings:
+        groups.setdefault((finding.severity, finding.code, finding.expected, finding.got, finding.fix), []).append(
+            finding.file
+        )
+    # Missing files differ only in the case's name: one line for all of them.
+    merged: dict[tuple[str, str], list[tuple[tuple[str, str, str, str, str], list[str]]]] = {}
+    for key, files in groups.items():
+        merged.setdefault(key[:2], []).append((key, files))
+    for (severity, code), members in merged.items():
+        for (_, _, expected, got, fix), files in members[:_FILES_LISTED]:
+            say(f"  {severity} [{code}] {_some(files)}: expected {expected}; got {got}. {fix}")
+        hidden = members[_FILES_LISTED:]
+        if hidden:
+            names = [name for _, files in hidden for name in files]
+            say(f"  {severity} [{code}] {_some(names)}: the same")
+
+
+def _some(files: Sequence[str]) -> str:
+    more = len(files) - _FILES_LISTED
+    return ", ".join(files[:_FILES_LISTED]) + (f" and {more} more (--format json lists all)" if more > 0 else "")
+
+
+def print_board(board: Board) -> None:
+    """Print a ranked board, with the rule below it."""
+    rows = []
+    for row in board.rows:
+        name = row.submission + (" (baseline)" if row.card.submission.baseline else "")
+        rows.append([row.rank_text, name, *(_cell(row.cells[c.id], c) for c in board.columns)])
+    header = ["rank", "submission", *(f"{c.id} {c.arrow}" for c in board.columns)]
+    print_table(header, rows, left=2, title=f"{board.task.spec.title} · {board.task.id}/{board.split}")
+    for line in notes(board):
+        click.echo(safe(line))
+
+
+def _cell(cell: Cell, column: Column) -> str:
+    marks = ("*" if cell.infinite and cell.value is not None else "") + (
+        "†" if cell.reported and cell.value is not None else ""
+    )
+    return cell.text(column) + marks
+
+
+def notes(board: Board) -> list[str]:
+    """Return the lines below a board: the rule, what marks mean, why rows have no rank."""
+    lines = [" ".join(board.task.spec.ranking.sentences())]
+    if board.infinite_cases():
+        lines.append(f"* {board.infinite_cases()}")
+    if board.uses_reported():
+        lines.append("† Uses a runtime ratio that the team reported; it was not measured here.")
+    lines += [f"{row.submission} has no rank: {row.reason}." for row in board.rows if row.reason]
+    return lines + ([board.missing_scores()] if board.missing_scores() else [])
+
+
+class RunProgress:
+    """A progress bar on a terminal, a plain line now and then in a log; on standard error."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._bar: Any = None
+        self._total = self._done = 0
+        self._last = 0.0
+
+    def begin(self, total: int, resumed: int) -> None:
+        """See `evaluator.scoring.Progress`."""
+        self._total, self._done, self._last = total, resumed, time.monotonic()
+        if resumed:
+            say(f"{self._label}: going on with {resumed} of {total} case scores from a run that was stopped.")
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+            self._bar.add_task(self._label, total=total, completed=resumed)
+
+    def advance(self, count: int) -> None:
+        """See `evaluator.scoring.Progress`."""
+        self._done += count
+        if self._bar is not None:
+            self._bar.advance(self._bar.task_ids[0], count)
+        elif time.monotonic() - self._last > _LOG_EVERY_S:
+            self._last = time.monotonic()
+            say(f"{self._label}: {self._done} of {self._total} case scores")
+
+    def end(self) -> None:
+        """See `evaluator.scoring.Progress`."""
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,102 @@
+"""`evaluate score`, the default verb."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evaluator.cli import options
+
+if TYPE_CHECKING:
+    from evaluator.scoring import Outcome
+
+
+@click.command("score", short_help="Score submissions on a task (the default verb).")
+@options.task
+@options.split
+@options.data
+@options.leaderboards
+@options.workers
+@options.output_format
+@click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SUBMISSION...")
+def command(
+    *,
+    task: str,
+    split: str | None,
+    data: Path | None,
+    leaderboards: Path,
+    workers: int | None,
+    output_format: str,
+    submissions: tuple[Path, ...],
+) -> None:
+    """Score submissions on a task and show where they stand (the default verb).
+
+    A SUBMISSION is a folder or .zip of outputs named by case id, or a baseline's folder. Scorecards are written to the
+    folder of results; a run that was stopped goes on where it was.
+    """
+    from evaluator.cli.output import RunProgress, print_board, print_findings, print_json, say
+    from evaluator.ranking import rank
+    from evaluator.results import Store
+    from evaluator.scoring import score
+    from evaluator.tasks import load_task
+
+    chosen = load_task(task)
+    opened = chosen.split(split, data)
+    paths = _submissions(submissions)
+    outcomes = score(
+        paths,
+        opened,
+        leaderboards=leaderboards,
+        workers=options.worker_count(workers),
+        progress=RunProgress(f"{chosen.id}/{opened.name}"),
+    )
+    for outcome in outcomes:
+        if outcome.message:
+            say(f"{outcome.path}: not scored. {outcome.message}")
+        elif outcome.findings:
+            state = "scored in part" if outcome.card and outcome.card.status == "incomplete" else "scored"
+            say(f"{outcome.path}: {state}, with findings:")
+        print_findings(outcome.findings)
+    if output_format == "json":
+        print_json({"task": chosen.id, "split": opened.name, "submissions": [describe(o) for o in outcomes]})
+    elif any(o.card for o in outcomes):
+        print_board(rank(chosen, opened.name, Store(leaderboards).read(chosen.id, opened.name)))
+        say(f"Scorecards: {leaderboards / chosen.id / opened.name}. Pages: `evaluate site`.")
+    if any(o.has_errors for o in outcomes):
+        raise click.exceptions.Exit(2)
+
+
+def _submissions(given: tuple[Path, ...]) -> list[Path]:
+    """Return the arguments without documents and hidden files, which a shell's `*` brings along; say which."""
+    from evaluator.cli.output import say
+    from evaluator.findings import EvaluatorError
+
+    def beside(path: Path) -> bool:
+        document = path.is_file() and path.suffix.lower() in (".md", ".txt", ".toml", ".json")
+        return document or path.name.startswith((".", "__"))
+
+    left_out = [p for p in given if beside(p)]
+    if left_out:
+        say(f"Left out, being no submissions: {', '.join(map(str, left_out))}.")
+    rest = [p for p in given if p not in left_out]
+    if not rest:
+        raise EvaluatorError("There is no submission among the arguments: name a folder or a .zip of outputs.")
+    return rest
+
+
+def describe(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as plain data."""
+    card = outcome.card
+    metrics = {m: {"state": r.state.value, "value": r.value} for m, r in card.metrics.items()} if card else {}
+    return {
+        "submission": outcome.id,
+        "path": str(outcome.path),
+        "status": card.status if card else "rejected",
+        "metrics": metrics,
+        "message": outcome.message,
+        "resumed": outcome.resumed,
+        "scorecard": str(outcome.card_file) if outcome.card_file else None,
+        "findings": [f.model_dump(mode="json") for f in outcome.findings],
+    }

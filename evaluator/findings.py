@@ -1,0 +1,72 @@
+"""What `check` and every other stage has to say: findings, and the error that carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    ERROR = "error"
+    """The case, or the whole submission, cannot be scored as it is."""
+    WARNING = "warning"
+    """It is scored, but a number may not be what its maker expects."""
+    NOTE = "note"
+    """No number changes; said so that nothing happens in silence."""
+
+
+class Finding(BaseModel):
+    """One thing to say about one file: what was expected, what was found, what to do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    severity: Severity
+    file: str
+    expected: str
+    got: str
+    fix: str
+
+    @classmethod
+    def error(cls, code: str, file: str, expected: str, got: str, fix: str) -> Finding:
+        """Return a finding of severity error."""
+        return cls(code=code, severity=Severity.ERROR, file=file, expected=expected, got=got, fix=fix)
+
+    @classmethod
+    def warning(cls, code: str, file: str, expected: str, got: str, fix: str) -> Finding:
+        """Return a finding of severity warning."""
+        return cls(code=code, severity=Severity.WARNING, file=file, expected=expected, got=got, fix=fix)
+
+    @classmethod
+    def note(cls, code: str, file: str, expected: str, got: str, fix: str) -> Finding:
+        """Return a finding of severity note."""
+        return cls(code=code, severity=Severity.NOTE, file=file, expected=expected, got=got, fix=fix)
+
+    def line(self) -> str:
+        """Return the finding as one line of text."""
+        return f"{self.severity} [{self.code}] {self.file}: expected {self.expected}; got {self.got}. {self.fix}"
+
+
+class EvaluatorError(Exception):
+    """Bad use or bad input: a message for people, shown without a traceback; exit status 2."""
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)
+
+
+def has_errors(findings: Iterable[Finding]) -> bool:
+    """Tell whether any finding is of severity error."""
+    return any(f.severity is Severity.ERROR for f in findings)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `" Did you mean 'x'?"` for the nearest known word, or an empty string."""
+    import difflib
+
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,18 @@
+"""Read and write pixels: the one place that knows bit depth, peak, alpha and orientation."""
+
+from evaluator.images.codec import decode, encode_png, read_image
+from evaluator.images.header import Header, inspect
+from evaluator.images.pixels import PEAKS, ImageProblem, Pixels, peak_of, pixels_digest
+
+__all__ = [
+    "PEAKS",
+    "Header",
+    "ImageProblem",
+    "Pixels",
+    "decode",
+    "encode_png",
+    "inspect",
+    "peak_of",
+    "pixels_digest",
+    "read_image",
+]

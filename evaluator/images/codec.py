@@ -1,0 +1,119 @@
+"""Decode image files to pixels and write PNG.
+
+JPEG, WebP and BMP are decoded by Pillow, which refuses truncated files where OpenCV fills them with gray; PNG and
+TIFF by OpenCV, which keeps 16 bits where Pillow drops the low byte. Both give the same pixels for baseline JPEG.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluator.images.header import Header, inspect
+from evaluator.images.pixels import ImageProblem, Pixels, peak_of
+
+
+def decode(data: bytes, header: Header | None = None) -> Pixels:
+    """Decode an image file's bytes to `(H, W, C)` pixels in RGB order, every bit kept, no rotation applied.
+
+    Args:
+        data: the file's bytes (PNG, JPEG, TIFF, BMP, WebP or `.npy`).
+        header: what `inspect` returned for them, if it was called already.
+
+    Raises:
+        ImageProblem: damaged file, unknown format, or values that are no pixels (NaN, infinity).
+    """
+    header = header or inspect(data)
+    try:
+        if header.format == "NPY":
+            array = _decode_npy(data)
+        elif header.format in ("PNG", "TIFF"):
+            array = _decode_opencv(data)
+        else:
+            array = _decode_pillow(data, header)
+    except ImageProblem:
+        raise
+    except Exception as error:  # decoders raise many kinds of exceptions on damaged files
+        raise _damaged(header, str(error)) from None
+    if array.shape != (header.height, header.width, header.channels) or array.dtype.name != header.dtype:
+        raise _damaged(
+            header,
+            f"decoded to {array.dtype.name} {array.shape}, header says {header.dtype} "
+            f"{(header.height, header.width, header.channels)}",
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row, column, channel = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ImageProblem(
+            "not-finite",
+            expected="finite values",
+            got=f"{array[row, column, channel]} at row {row}, column {column}, channel {channel}",
+            fix="Find out where the NaN or infinity comes from; replace it before saving.",
+        )
+    return Pixels(array, peak_of(array.dtype))
+
+
+def read_image(path: Path) -> Pixels:
+    """Read an image file. See `decode`.
+
+    Raises:
+        ImageProblem: the file is no whole image.
+        OSError: it cannot be read.
+    """
+    return decode(path.read_bytes())
+
+
+def encode_png(array: NDArray[np.generic]) -> bytes:
+    """Encode `(H, W)` or `(H, W, C)` uint8 or uint16 pixels (1 or 3 channels, RGB) as PNG."""
+    import cv2
+
+    if array.dtype.name not in ("uint8", "uint16"):
+        raise TypeError(f"PNG holds uint8 or uint16 pixels, not {array.dtype.name}")
+    integers = array.astype(array.dtype.name, copy=False)
+    swapped = integers[:, :, ::-1] if array.ndim == 3 and array.shape[2] == 3 else integers
+    done, data = cv2.imencode(".png", np.ascontiguousarray(swapped))
+    if not done:
+        raise RuntimeError("OpenCV could not encode the image as PNG")
+    return bytes(data)
+
+
+def _damaged(header: Header, why: str) -> ImageProblem:
+    return ImageProblem(
+        "unreadable",
+        expected=f"a whole {header.format} image",
+        got=f"a damaged file ({why})",
+        fix="Write the file again and look at it in a viewer before sending it.",
+    )
+
+
+def _decode_npy(data: bytes) -> NDArray[np.generic]:
+    array: NDArray[np.generic] = np.load(io.BytesIO(data), allow_pickle=False)
+    array = array[:, :, None] if array.ndim == 2 else array
+    return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))
+
+
+def _decode_opencv(data: bytes) -> NDArray[np.generic]:
+    import cv2
+
+    array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if array is None:
+        raise ValueError("OpenCV could not decode it")
+    if array.ndim == 2:
+        array = array[:, :, None]
+    elif array.shape[2] == 3:
+        array = cv2.cvtColor(array, cv2.COLOR_BGR2RGB)
+    elif array.shape[2] == 4:
+        array = cv2.cvtColor(array, cv2.COLOR_BGRA2RGBA)
+    return np.ascontiguousarray(array)
+
+
+def _decode_pillow(data: bytes, header: Header) -> NDArray[np.generic]:
+    from PIL import Image
+
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[header.channels]
+    with Image.open(io.BytesIO(data), formats=(header.format,)) as image:
+        image.load()
+        array = np.asarray(image if image.mode == mode else image.convert(mode))
+    return np.ascontiguousarray(array[:, :, None] if array.ndim == 2 else array)

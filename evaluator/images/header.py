@@ -1,0 +1,206 @@
+"""Read an image file's header: what it holds, before any of its pixels are decoded.
+
+Pillow reads the headers of JPEG, BMP and WebP, tifffile those of TIFF (Pillow refuses some TIFF layouts). The chunks
+of a PNG are walked here: Pillow reports 16-bit RGB as 8 bit, and decodes the picture to find its orientation.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluator.images.pixels import ImageProblem
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".npy")
+"""File name suffixes (lower case) that may hold an image."""
+
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "TIFF"),
+    (b"MM\x00+", "TIFF"),
+    (b"BM", "BMP"),
+    (b"\x93NUMPY", "NPY"),
+)
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+_NPY_HEADER_LIMIT = 4096
+_TIFF_OLD_JPEG, _TIFF_JPEG, _TIFF_WEBP = 6, 7, 50001  # values of the tag Compression
+_ORIENTATION = 274  # EXIF tag
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an image file says of itself. `channels` counts alpha; `dtype` is the type of the decoded values."""
+
+    format: str
+    width: int
+    height: int
+    channels: int
+    dtype: str
+    alpha: bool = False
+    frames: int = 1
+    orientation: int = 1
+    lossy: bool = False
+
+
+def _unreadable(got: str) -> ImageProblem:
+    return ImageProblem(
+        "unreadable",
+        expected="a whole PNG, JPEG, TIFF, BMP, WebP or .npy image",
+        got=got,
+        fix="Write the file again and look at it in a viewer before sending it.",
+    )
+
+
+def sniff(data: bytes) -> str:
+    """Return the format that the first bytes show.
+
+    Raises:
+        ImageProblem: none that is known.
+    """
+    for magic, name in _MAGIC:
+        if data.startswith(magic):
+            return name
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    raise _unreadable("an empty file" if not data else f"bytes of another kind ({data[:8].hex(' ')})")
+
+
+def inspect(data: bytes) -> Header:
+    """Return the header of an image file's bytes, without decoding pixels.
+
+    Raises:
+        ImageProblem: unknown format, damaged header, or a layout that holds no plain image.
+    """
+    kind = sniff(data)
+    try:
+        if kind == "NPY":
+            return _inspect_npy(data)
+        if kind == "TIFF":
+            return _inspect_tiff(data)
+        return _inspect_png(data) if kind == "PNG" else _inspect_pillow(data, kind)
+    except ImageProblem:
+        raise
+    except Exception as error:  # the readers raise many kinds of exceptions on damaged headers
+        raise _unreadable(f"a damaged {kind} header ({error})") from None
+
+
+def _inspect_npy(data: bytes) -> Header:
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream, max_header_size=_NPY_HEADER_LIMIT)
+    if dtype.hasobject or dtype.names or dtype.kind not in "uf":
+        raise ImageProblem(
+            "pixel-type",
+            expected="an array of uint8, uint16 or float values",
+            got=f"an array of {dtype}",
+            fix="Save the plain pixel array with numpy.save.",
+        )
+    if len(shape) == 2:
+        shape = (*shape, 1)
+    if len(shape) != 3:
+        raise ImageProblem(
+            "array-shape",
+            expected="an array of shape (height, width, channels)",
+            got=f"shape {shape}",
+            fix="Save one image a file, channels last.",
+        )
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if len(data) - stream.tell() != size:
+        raise _unreadable(f"a .npy file with {len(data) - stream.tell()} bytes of values where its header says {size}")
+    return Header("NPY", width=shape[1], height=shape[0], channels=shape[2], dtype=dtype.name)
+
+
+def _inspect_tiff(data: bytes) -> Header:
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        page = tiff.pages.first
+        dtype = page.dtype
+        if dtype is None:
+            raise _unreadable("a TIFF file of a pixel type that has no array type")
+        orientation = page.tags.get("Orientation")
+        palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE
+        return Header(
+            "TIFF",
+            width=page.imagewidth,
+            height=page.imagelength,
+            channels=3 if palette else page.samplesperpixel,
+            dtype=dtype.name,
+            alpha=bool(page.extrasamples),
+            frames=len(tiff.pages),
+            orientation=int(orientation.value) if orientation else 1,
+            lossy=page.compression in (_TIFF_JPEG, _TIFF_OLD_JPEG, _TIFF_WEBP),
+        )
+
+
+def _inspect_png(data: bytes) -> Header:
+    chunks: dict[bytes, bytes] = {}
+    at = 8
+    while b"IEND" not in chunks:
+        if at + 12 > len(data):
+            raise _unreadable("a truncated PNG file")
+        size, name = struct.unpack_from(">I4s", data, at)
+        body = data[at + 8 : at + 8 + size]
+        if at + 12 + size > len(data):
+            raise _unreadable("a truncated PNG file")
+        if zlib.crc32(name + body) != struct.unpack_from(">I", data, at + 8 + size)[0]:
+            raise _unreadable(f"a damaged PNG file (checksum of its {name.decode('latin-1')} chunk)")
+        chunks.setdefault(name, body)
+        at += 12 + size
+    width, height, depth, colour = struct.unpack_from(">IIBB", chunks[b"IHDR"])
+    transparent = b"tRNS" in chunks
+    return Header(
+        "PNG",
+        width=width,
+        height=height,
+        channels=_PNG_CHANNELS[colour] + (1 if transparent else 0),
+        dtype="uint16" if depth == 16 else "uint8",
+        alpha=transparent or colour in (4, 6),
+        frames=struct.unpack_from(">I", chunks[b"acTL"])[0] if b"acTL" in chunks else 1,
+        orientation=_exif_orientation(chunks.get(b"eXIf", b"")),
+    )
+
+
+def _exif_orientation(exif: bytes) -> int:
+    from PIL import Image
+
+    tags = Image.Exif()
+    tags.load(exif)
+    return int(tags.get(_ORIENTATION, 1))
+
+
+def _inspect_pillow(data: bytes, kind: str) -> Header:
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # sizes are compared with the case's
+        image = Image.open(io.BytesIO(data), formats=(kind,))
+    with image:
+        if image.mode == "CMYK":
+            raise ImageProblem(
+                "colour-space",
+                expected="RGB or gray",
+                got=f"a {kind} file with CMYK colours",
+                fix="Convert the image to sRGB.",
+            )
+        bands = image.getbands()
+        return Header(
+            kind,
+            width=image.width,
+            height=image.height,
+            channels=3 if image.mode == "P" else len(bands),
+            dtype="uint8",
+            alpha=bands[-1] == "A" or "transparency" in image.info,
+            frames=getattr(image, "n_frames", 1),
+            orientation=int(image.getexif().get(_ORIENTATION, 1)),
+            lossy=kind == "JPEG" or (kind == "WEBP" and b"VP8 " in data[12:64]),
+        )

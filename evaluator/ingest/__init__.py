@@ -1,0 +1,24 @@
+"""Open a submission: manifest, archives, matching of outputs to cases, and the door through which files are read."""
+
+from evaluator.ingest.baselines import baseline_names, baselines_folder, is_baseline
+from evaluator.ingest.manifest import FILE_NAME, Manifest
+from evaluator.ingest.reader import Expected, Reading, read_output
+from evaluator.ingest.sources import FolderSource, Source, ZipSource
+from evaluator.ingest.submission import Submission, open_source, open_submission
+
+__all__ = [
+    "FILE_NAME",
+    "Expected",
+    "FolderSource",
+    "Manifest",
+    "Reading",
+    "Source",
+    "Submission",
+    "ZipSource",
+    "baseline_names",
+    "baselines_folder",
+    "is_baseline",
+    "open_source",
+    "open_submission",
+    "read_output",
+]

@@ -1,0 +1,147 @@
+"""The one door through which a submitted file is read and decoded."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from evaluator.findings import Finding, has_errors
+from evaluator.images import Header, ImageProblem, Pixels, decode, inspect
+from evaluator.ingest.sources import Source, TooLarge
+from evaluator.tasks import Protocol
+
+_DEPTHS = {"uint8": 8, "uint16": 16}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a case's output must be."""
+
+    height: int
+    width: int
+    protocol: Protocol
+
+    @property
+    def byte_limit(self) -> int:
+        """Bytes beyond which no honest file of this size goes (float64 values, and room for headers)."""
+        return self.height * self.width * 4 * 8 + 2**20
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An output as read: its pixels unless a finding of severity error says why not, and the file's sha256."""
+
+    pixels: Pixels | None
+    sha256: str
+    findings: tuple[Finding, ...]
+
+
+def read_output(source: Source, name: str, expected: Expected) -> Reading:
+    """Read and decode one submitted file; never raises for what the file holds.
+
+    Args:
+        source: the submission's files.
+        name: the file's name in it.
+        expected: what the case's output must be. Nothing is resized, cropped or converted to fit.
+    """
+    try:
+        data = source.read(name, expected.byte_limit)
+    except TooLarge:
+        got = "more bytes than that"
+        finding = Finding.error(
+            "too-large",
+            name,
+            f"at most {expected.byte_limit} bytes for an image of this size",
+            got,
+            "Send one image a file.",
+        )
+        return Reading(None, "", (finding,))
+    except OSError as error:
+        finding = Finding.error(
+            "unreadable", name, "a readable file", error.strerror or str(error), "Send the file again."
+        )
+        return Reading(None, "", (finding,))
+    digest = hashlib.sha256(data).hexdigest()
+    findings: list[Finding] = []
+    try:
+        header = inspect(data)
+        findings = _compare(header, name, expected)
+        if has_errors(findings):
+            return Reading(None, digest, tuple(findings))
+        pixels = decode(data, header)
+    except ImageProblem as problem:
+        findings.append(Finding.error(problem.code, name, problem.expected, problem.got, problem.fix))
+        return Reading(None, digest, tuple(findings))
+    suspect = _suspect_range(pixels, name)
+    return Reading(pixels, digest, (*findings, *suspect))
+
+
+def _compare(header: Header, name: str, expected: Expected) -> list[Finding]:
+    found = []
+    if (header.width, header.height) != (expected.width, expected.height):
+        found.append(
+            Finding.error(
+                "size",
+                name,
+                f"{expected.width}×{expected.height} pixels",
+                f"{header.width}×{header.height}",
+                "Write it at the reference's size; nothing is resized or cropped.",
+            )
+        )
+    channels = expected.protocol.channels
+    if header.alpha:
+        found.append(Finding.error("alpha", name, "no alpha channel", "one", "Save it without transparency."))
+    elif header.channels != channels:
+        code = "gray" if header.channels == 1 else "channels"
+        got = "1 channel (gray)" if header.channels == 1 else f"{header.channels} channels"
+        found.append(
+            Finding.error(code, name, f"{channels} channel{'s' if channels > 1 else ''}", got, "Save it as RGB.")
+        )
+    if header.frames != 1:
+        found.append(Finding.error("frames", name, "one image", f"{header.frames}", "Save one image a file."))
+    found += _compare_depth(header, name, expected.protocol)
+    if header.orientation != 1:
+        found.append(
+            Finding.warning(
+                "orientation",
+                name,
+                "pixels stored upright",
+                f"EXIF orientation {header.orientation}",
+                "Pixels are taken as stored; remove the tag, or rotate and save.",
+            )
+        )
+    if header.lossy:
+        fix = "Compression errors count against the score; PNG has none."
+        found.append(Finding.warning("lossy", name, "lossless compression", header.format, fix))
+    return found
+
+
+def _compare_depth(header: Header, name: str, protocol: Protocol) -> list[Finding]:
+    kind = "float" if header.dtype.startswith("float") else header.dtype
+    if kind not in protocol.accepts:
+        return [
+            Finding.error(
+                "bit-depth", name, " or ".join(protocol.accepts), header.dtype, "Save it in a depth that is accepted."
+            )
+        ]
+    depth = _DEPTHS.get(kind)
+    if depth and depth != protocol.bit_depth:
+        treated = "rounded to" if protocol.quantise == "round" else "scaled, not rounded, to"
+        wanted = f"{protocol.bit_depth} bit"
+        fix = f"It is {treated} the scale of {wanted}; save {wanted} if that is not meant."
+        return [Finding.warning("bit-depth", name, wanted, f"{depth} bit", fix)]
+    return []
+
+
+def _suspect_range(pixels: Pixels, name: str) -> list[Finding]:
+    """Point out values that look like another scale; they are scored as they are."""
+    highest = float(pixels.array.max())
+    lowest = float(pixels.array.min())
+    if pixels.kind == "uint16" and 0 < highest <= 255:
+        fix = "Values are taken as 16 bit all the same: multiply by 257, or save 8 bit."
+        return [Finding.warning("range", name, "16-bit values up to 65535", f"none above {highest:.0f}", fix)]
+    if pixels.kind == "float" and (lowest < 0 or highest > 1):
+        fix = "White is 1 for float values; what lies outside is treated as the protocol says."
+        got = f"values from {lowest:.4g} to {highest:.4g}"
+        return [Finding.warning("range", name, "values from 0 to 1", got, fix)]
+    return []

@@ -1,0 +1,252 @@
+"""Open a submission: find its manifest, match its outputs to the cases of a split, say everything that is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from evaluator.findings import EvaluatorError, Finding, has_errors
+from evaluator.images.header import SUFFIXES
+from evaluator.ingest.baselines import baselines_folder, is_baseline
+from evaluator.ingest.manifest import FILE_NAME, Manifest
+from evaluator.ingest.sources import FolderSource, Source, TooLarge, ZipSource
+from evaluator.typed_toml import SIZE_LIMIT, parse_toml
+
+_JUNK_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")
+_DOCUMENTS = (".md", ".txt", ".toml", ".pdf", ".rst")
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submission that was opened and matched to the cases of a split; no output has been read yet."""
+
+    id: str
+    manifest: Manifest
+    source: Source
+    files: Mapping[str, str]
+    """Case id → name of its output in the source; for a model, empty."""
+    findings: tuple[Finding, ...] = ()
+    blocked: Mapping[str, Finding] = field(default_factory=dict)
+    """Case id → why it has no output that can be read: it is missing, or there are two."""
+    rejected: str = ""
+    """Why it is not scored, though its outputs can be read and what is wrong with them be said."""
+
+    @property
+    def is_model(self) -> bool:
+        """Whether the harness runs it, rather than reads its outputs."""
+        return self.manifest.kind == "python"
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it ships with the harness."""
+        return is_baseline(self.source.path)
+
+
+def open_submission(path: Path, case_ids: Sequence[str]) -> Submission:
+    """Open a folder or zip archive and match its outputs to cases by id.
+
+    An output belongs to a case if its path below the outputs folder, without suffix, is the case's id. Nothing is
+    matched by position or by likeness.
+
+    Args:
+        path: a folder or a `.zip` file.
+        case_ids: the ids of the split's cases.
+
+    Raises:
+        EvaluatorError: nothing of it can be read; the error carries all findings.
+    """
+    source = open_source(path)
+    names, findings = source.scan()
+    fatal = has_errors(findings)
+    names, junk = _without_junk(names)
+    findings += junk
+    prefix = _wrapping_folder(names, case_ids)
+    if prefix:
+        findings.append(
+            Finding.note(
+                "wrapping-folder",
+                prefix,
+                "files at the top",
+                "one folder around them",
+                "It is looked into.",
+            )
+        )
+    manifest, problems = _read_manifest(source, names, prefix)
+    findings += problems
+    fatal = fatal or manifest is None
+    manifest = manifest or Manifest()
+    identifier, problem = _identify(path, manifest)
+    if problem:
+        findings.append(problem)
+        fatal = True
+    if manifest.kind == "python":
+        if not is_baseline(path):
+            findings.append(
+                Finding.error(
+                    "code",
+                    FILE_NAME,
+                    "precomputed outputs",
+                    'kind = "python"',
+                    f"Code is run only from {baselines_folder()}; run it yourself and send its outputs.",
+                )
+            )
+            fatal = True
+        if fatal:
+            raise EvaluatorError(f"{path} cannot be scored.", findings)
+        return Submission(identifier, manifest, source, {}, tuple(findings))
+    matched = _match(names, prefix + manifest.outputs.folder.strip("./"), case_ids)
+    findings += matched.findings
+    if not matched.files and not matched.blocked_twice:
+        findings.append(_nothing_matches(path, names, case_ids))
+        raise EvaluatorError(f"{path} holds no output for any of the {len(case_ids)} cases.", findings)
+    rejected = f"{path} has a fault that concerns all of it." if fatal else ""
+    return Submission(identifier, manifest, source, matched.files, tuple(findings), matched.blocked, rejected)
+
+
+def open_source(path: Path) -> Source:
+    """Return the source for a folder or zip archive.
+
+    Raises:
+        EvaluatorError: it is neither.
+    """
+    if path.is_dir():
+        return FolderSource(path)
+    if path.is_file() and path.suffix.lower() == ".zip":
+        return ZipSource(path)
+    got = "no such file" if not path.exists() else f"a {path.suffix or 'file without suffix'}"
+    finding = Finding.error("kind", str(path), "a folder or a .zip archive", got, "Name the folder of outputs.")
+    raise EvaluatorError(f"{path} is no submission.", [finding])
+
+
+def _without_junk(names: Mapping[str, int]) -> tuple[dict[str, int], list[Finding]]:
+    """Leave out what macOS and Windows add to folders and archives, with one note."""
+    junk = [
+        name
+        for name in names
+        if "__MACOSX" in (parts := name.split("/")) or parts[-1] in _JUNK_FILES or parts[-1].startswith("._")
+    ]
+    if not junk:
+        return dict(names), []
+    note = Finding.note("junk", _some(junk), "outputs", f"{len(junk)} system files", "They are left out.")
+    return {n: s for n, s in names.items() if n not in set(junk)}, [note]
+
+
+def _wrapping_folder(names: Iterable[str], case_ids: Sequence[str]) -> str:
+    """Return `folder/` if all files lie in one folder that is not part of a case's id, else an empty string."""
+    tops = {name.split("/")[0] for name in names}
+    if len(tops) != 1 or any("/" not in name for name in names):
+        return ""
+    prefix = tops.pop() + "/"
+    return "" if any(case.startswith(prefix) for case in case_ids) else prefix
+
+
+def _read_manifest(source: Source, names: Mapping[str, int], prefix: str) -> tuple[Manifest | None, list[Finding]]:
+    name = prefix + FILE_NAME
+    if name not in names:
+        return Manifest(), []
+    try:
+        data = source.read(name, SIZE_LIMIT)
+    except (OSError, TooLarge) as error:
+        got = "a longer file" if isinstance(error, TooLarge) else str(error)
+        expected = f"a TOML file of at most {SIZE_LIMIT} bytes"
+        return None, [Finding.error("manifest", name, expected, got, "Write it again.")]
+    return parse_toml(Manifest, data, name, "manifest")
+
+
+def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
+    resolved = path.resolve()
+    derived = re.sub(r"[^a-z0-9_.-]+", "-", (resolved.stem if resolved.is_file() else resolved.name).lower())
+    identifier = manifest.id or derived.strip("-.")[:40] or "submission"
+    taken = (baselines_folder() / identifier / FILE_NAME).is_file()
+    if taken and not is_baseline(path):
+        return identifier, Finding.error(
+            "id-taken",
+            str(path),
+            "an id that no baseline has",
+            identifier,
+            f'Rename it, or set id = "..." in {FILE_NAME}.',
+        )
+    return identifier, None
+
+
+@dataclass
+class _Matching:
+    files: dict[str, str]
+    blocked: dict[str, Finding]
+    blocked_twice: bool
+    findings: list[Finding]
+
+
+def _match(names: Mapping[str, int], folder: str, case_ids: Sequence[str]) -> _Matching:
+    base = folder.rstrip("/") + "/" if folder.rstrip("/") else ""
+    wanted = set(case_ids)
+    candidates: dict[str, list[str]] = {}
+    others: list[str] = []
+    for name in names:
+        path = PurePosixPath(name.removeprefix(base))
+        case = path.with_suffix("").as_posix()
+        if name.startswith(base) and path.suffix.lower() in SUFFIXES and case in wanted:
+            candidates.setdefault(case, []).append(name)
+        elif path.suffix.lower() not in _DOCUMENTS:
+            others.append(name)
+    findings = []
+    blocked: dict[str, Finding] = {}
+    files: dict[str, str] = {}
+    twice = False
+    for case in case_ids:
+        found = candidates.get(case, [])
+        if len(found) == 1:
+            files[case] = found[0]
+        elif found:
+            twice = True
+            blocked[case] = Finding.error(
+                "duplicate-output",
+                found[0],
+                f"one output for case {case}",
+                _some(found),
+                "Keep one of them.",
+            )
+        else:
+            close = (
+                difflib.get_close_matches(f"{base}{case}.png", others, n=1, cutoff=0.85) if len(others) < 100 else []
+            )
+            hint = f" Is it {close[0]}?" if close else ""
+            blocked[case] = Finding.error(
+                "missing-output",
+                f"{base}{case}.png",
+                f"an output for case {case}",
+                "no such file",
+                f"Add it, named by the case's id (any of {', '.join(SUFFIXES)}).{hint}",
+            )
+    if others:
+        findings.append(
+            Finding.warning(
+                "unexpected-file",
+                _some(others),
+                "files named by a case's id",
+                f"{len(others)} that belong to no case",
+                "Rename or remove; they are not scored.",
+            )
+        )
+    return _Matching(files, blocked, twice, findings)
+
+
+def _nothing_matches(path: Path, names: Iterable[str], case_ids: Sequence[str]) -> Finding:
+    found = [n for n in names if PurePosixPath(n).suffix.lower() not in _DOCUMENTS]
+    return Finding.error(
+        "no-outputs",
+        str(path),
+        f"files such as {case_ids[0]}.png, {case_ids[-1]}.png",
+        _some(found) if found else "no images",
+        "Name each output by its case's id.",
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")

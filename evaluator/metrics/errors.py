@@ -1,0 +1,73 @@
+"""Plain error measures: MAE, and RMSE as the dual-pixel papers' tables print it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from evaluator.metrics.contract import Contract, Image, Metric
+
+
+def mae(output: Image, reference: Image, peak: float) -> float:
+    """Return the mean absolute error over all pixels and channels, as a share of the peak."""
+    return float(np.mean(np.abs(output - reference))) / peak
+
+
+def rmse(output: Image, reference: Image, peak: float) -> float:
+    """Return the root of the mean squared error over all pixels and channels, as a share of the peak."""
+    return math.sqrt(float(np.mean(np.square(output - reference)))) / peak
+
+
+def _rmse_rel(output: Image, reference: Image, peak: float) -> float:
+    # A zero error has no logarithm: it is left out where its PSNR is left out.
+    return rmse(output, reference, peak) or math.inf
+
+
+METRICS = (
+    Metric(
+        Contract(
+            id="mae",
+            version=1,
+            title="Mean absolute error",
+            direction="lower",
+            unit="of peak",
+            worst=1.0,
+            decimals=5,
+            colour="RGB, all channels in one mean",
+            range="as the protocol hands it over",
+            window="none",
+            border="none cropped",
+            pooling="mean over all pixels and channels, divided by the peak",
+            aggregation="mean",
+            identical="0",
+            minimum_size=1,
+            source="Abdullah-Abuolaim/defocus-deblurring-dual-pixel@7ebf77e metrics.py",
+            used_by="dual-pixel defocus deblurring (tables print it × 10)",
+        ),
+        mae,
+    ),
+    Metric(
+        Contract(
+            id="rmse_rel",
+            version=1,
+            title="RMSE_rel = 10^(−mean PSNR/20)",
+            direction="lower",
+            unit="of peak",
+            worst=1.0,
+            decimals=5,
+            colour="RGB, all channels in one mean",
+            range="as the protocol hands it over",
+            window="none",
+            border="none cropped",
+            pooling="root of the mean squared error of an image, divided by the peak",
+            aggregation="geometric mean",
+            identical="left out of the mean, and counted, as in PSNR",
+            minimum_size=1,
+            source="K3DN Tables 1–3: 39 of 41 rows equal 10^(−PSNR/20) to the printed digits; the geometric mean of "
+            "per-image RMSE is that number. It says nothing that PSNR does not.",
+            used_by="K3DN's tables (dual-pixel defocus deblurring)",
+        ),
+        _rmse_rel,
+    ),
+)

@@ -1,0 +1,112 @@
+"""The metrics by id, and the two ways to run one."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evaluator.findings import EvaluatorError, did_you_mean
+from evaluator.metrics import errors, ms_ssim, psnr, ssim
+from evaluator.metrics.contract import Image, Metric, NotApplicable, Score, State, Undefined
+
+_MODULES = (psnr, ssim, ms_ssim, errors)
+
+
+@cache
+def metrics() -> dict[str, Metric]:
+    """Return all metrics by id, in the order in which tables show them."""
+    return {metric.contract.id: metric for module in _MODULES for metric in module.METRICS}
+
+
+def ids() -> list[str]:
+    """Return the ids of all metrics."""
+    return list(metrics())
+
+
+def get(metric_id: str) -> Metric:
+    """Return a metric by id.
+
+    Raises:
+        EvaluatorError: there is none of that id.
+    """
+    try:
+        return metrics()[metric_id]
+    except KeyError:
+        hint = did_you_mean(metric_id, metrics()) or f" Known: {', '.join(metrics())}."
+        raise EvaluatorError(f"There is no metric {metric_id!r}.{hint}") from None
+
+
+def evaluate(metric_id: str, *, output: Image, reference: Image, peak: float) -> Score:
+    """Return one metric of one pair as a score with its state; never raises for what an image may hold.
+
+    Args:
+        metric_id: a metric's id.
+        output: `(H, W, C)` float64 values; 0 to `peak` in a well-formed output.
+        reference: the same shape.
+        peak: the value of full white.
+    """
+    metric = get(metric_id)
+    least = metric.contract.minimum_size
+    if min(reference.shape[:2]) < least:
+        size = f"{reference.shape[1]}×{reference.shape[0]}"
+        return Score(
+            State.NOT_APPLICABLE, detail=f"{metric_id} needs images of {least}×{least} at least; this is {size}"
+        )
+    try:
+        value = metric.measure(output, reference, peak)
+    except NotApplicable as reason:
+        return Score(State.NOT_APPLICABLE, detail=str(reason))
+    except Undefined as reason:
+        return Score(State.FAILED, detail=str(reason))
+    if math.isinf(value):
+        return Score(State.INFINITE, detail="output and reference are identical")
+    if math.isnan(value):
+        return Score(State.FAILED, detail=f"{metric_id} is not a number for this output")
+    return Score(State.OK, value)
+
+
+def compute(metric_id: str, *, output: ArrayLike, reference: ArrayLike, peak: float) -> float:
+    """Compute one metric of one pair of images.
+
+    Args:
+        metric_id: a metric's id, such as `psnr.f64`; `evaluate metrics` lists them.
+        output: `(H, W, C)` or `(H, W)`, any integer or float type, values from 0 to `peak`.
+        reference: the same shape.
+        peak: the value of full white: 255 for 8 bit, 65535 for 16 bit, 1 for floats. Never guessed.
+
+    Returns:
+        The value; `inf` where the metric is infinite for identical images.
+
+    Raises:
+        EvaluatorError: unknown id, shapes that differ, or a peak that is not positive.
+        NotApplicable: the metric is not defined for images of this size.
+        Undefined: its formula gives no number for this pair.
+    """
+    out, ref = _image(output, "output"), _image(reference, "reference")
+    if out.shape != ref.shape:
+        raise EvaluatorError(f"output is {out.shape}, reference is {ref.shape}: nothing is resized or cropped to fit.")
+    if not peak > 0:
+        raise EvaluatorError(f"peak must be positive, got {peak}.")
+    score = evaluate(metric_id, output=out, reference=ref, peak=peak)
+    if score.state is State.INFINITE:
+        return math.inf
+    if score.state is State.NOT_APPLICABLE:
+        raise NotApplicable(score.detail)
+    if score.value is None:
+        raise Undefined(score.detail)
+    return score.value
+
+
+def _image(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    array = np.asarray(values)
+    if array.ndim not in (2, 3) or array.dtype.kind not in "uif":
+        raise EvaluatorError(
+            f"{name} must be an (H, W, C) or (H, W) array of numbers, got {array.dtype} {array.shape}."
+        )
+    if not np.isfinite(array).all():
+        raise EvaluatorError(f"{name} holds NaN or infinity.")
+    array = array[:, :, None] if array.ndim == 2 else array
+    return np.ascontiguousarray(array, dtype=np.float64)

@@ -1,0 +1,30 @@
+"""Formulas from task files, evaluated by simpleeval: arithmetic over named numbers, nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def evaluate_formula(formula: str, names: Mapping[str, float]) -> float:
+    """Evaluate a formula.
+
+    Args:
+        formula: arithmetic with + - * / **, min, max, exp, log, sqrt.
+        names: the value of each name in it.
+
+    Raises:
+        ValueError: it gives no finite number, or holds something else than arithmetic.
+    """
+    from simpleeval import InvalidExpression, SimpleEval
+
+    functions = {"min": min, "max": max, "exp": math.exp, "log": math.log, "sqrt": math.sqrt}
+    evaluator: Any = SimpleEval(functions=functions, names=dict(names))  # type: ignore[no-untyped-call]
+    try:
+        value = float(evaluator.eval(formula))
+    except (InvalidExpression, SyntaxError, TypeError, ArithmeticError) as error:
+        raise ValueError(f"{formula!r} gives no number: {error}") from None
+    if not math.isfinite(value):
+        raise ValueError(f"{formula!r} gives no finite number")
+    return value

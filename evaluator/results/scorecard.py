@@ -1,0 +1,90 @@
+"""Scorecard: the result of one submission on one split, with its provenance."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from evaluator.efficiency import Runtime
+from evaluator.findings import Finding
+from evaluator.metrics import Aggregate, Contract, State
+from evaluator.results.provenance import Environment
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SubmissionInfo(_Strict):
+    """Whose result it is."""
+
+    id: str
+    team: str | None
+    method: str | None
+    description: str
+    authors: tuple[str, ...]
+    affiliation: str | None
+    links: dict[str, str]
+    kind: str
+    baseline: bool
+    digest: str
+    """sha256 over the sha256 of every output (of every file, for a model)."""
+    source: str
+    """Where its files were, relative to the leaderboards folder."""
+    reported: dict[str, float]
+    """What the team says; nothing of it was measured here."""
+
+
+class DatasetInfo(_Strict):
+    """What it was scored on."""
+
+    digest: str
+    cases: int
+
+
+class MetricResult(_Strict):
+    """One metric over the split: see `evaluator.metrics.Aggregate`; with the contract that was kept."""
+
+    state: State
+    value: float | None
+    cases: int
+    scored: int
+    infinite: int = 0
+    lost: int = 0
+    substituted: int = 0
+    not_applicable: int = 0
+    partial: float | None = None
+    detail: str = ""
+    contract: dict[str, Any]
+
+    @classmethod
+    def of(cls, aggregate: Aggregate, contract: Contract) -> MetricResult:
+        """Join an aggregate and its contract."""
+        return cls(**asdict(aggregate), contract=asdict(contract))
+
+
+class Scorecard(_Strict):
+    """The result of one submission on one split."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    status: Literal["complete", "incomplete"]
+    """`incomplete`: at least one case has no score."""
+    task: str
+    split: str
+    submission: SubmissionInfo
+    dataset: DatasetInfo
+    protocol: dict[str, Any]
+    rules_digest: str
+    """sha256 over protocol and metric versions: rows are comparable only where it is the same."""
+    metrics: dict[str, MetricResult]
+    runtime: Runtime | None
+    findings: tuple[Finding, ...]
+    environment: Environment
+    cases_sha256: str
+    """sha256 of the per-case table without its times."""
+    started: str
+    wall_time_s: float

@@ -1,0 +1,94 @@
+"""The layout of a leaderboards folder: `<task>/<split>/<submission>/scorecard.json` and `cases.csv`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from evaluator.findings import EvaluatorError
+from evaluator.results.cases import CaseRow, read_cases
+from evaluator.results.scorecard import SCHEMA_VERSION, Scorecard
+
+CARD = "scorecard.json"
+CASES = "cases.csv"
+JOURNAL = "journal.jsonl"
+OUTPUTS = "outputs"
+SITE = "site"
+
+
+class Store:
+    """Scorecards as files; the site and the rankings are views of them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, task: str, split: str, submission: str) -> Path:
+        """Return the folder of one result."""
+        return self.root / task / split / submission
+
+    def outputs_folder(self, task: str, split: str, submission: str) -> Path:
+        """Return the folder in which a model's outputs are kept."""
+        return self.root / OUTPUTS / task / split / submission
+
+    def boards(self) -> Iterator[tuple[str, str]]:
+        """Yield every (task, split) that has a scorecard, sorted."""
+        found = {(p.parts[-4], p.parts[-3]) for p in self.root.glob(f"*/*/*/{CARD}")}
+        yield from sorted(found)
+
+    def write(self, card: Scorecard, cases_csv: str) -> Path:
+        """Write a scorecard and its per-case table, each in one step; return the scorecard's path."""
+        folder = self.folder(card.task, card.split, card.submission.id)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / CASES, cases_csv)
+        text = json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
+        write_atomically(folder / CARD, text + "\n")
+        return folder / CARD
+
+    def read(self, task: str, split: str) -> list[Scorecard]:
+        """Return all scorecards of a split, sorted by submission.
+
+        Raises:
+            EvaluatorError: a file is damaged, or of another schema version.
+        """
+        return [_load(path) for path in sorted((self.root / task / split).glob(f"*/{CARD}"))]
+
+    def read_cases(self, card: Scorecard) -> list[CaseRow]:
+        """Return a scorecard's per-case table."""
+        return read_cases(self.folder(card.task, card.split, card.submission.id) / CASES)
+
+
+def _load(path: Path) -> Scorecard:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        version = values.get("schema_version") if isinstance(values, dict) else None
+        if version != SCHEMA_VERSION:
+            raise EvaluatorError(
+                f"{path} has schema version {version}; this harness reads {SCHEMA_VERSION}. "
+                "Score the submission again, or use the harness that wrote it."
+            )
+        return Scorecard.model_validate(values)
+    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
+        why = str(error).splitlines()[0]
+        raise EvaluatorError(f"{path} is damaged ({why}). Score the submission again.") from None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise

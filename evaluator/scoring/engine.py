@@ -1,0 +1,360 @@
+"""Score submissions on a split: one job a case, over any `concurrent.futures.Executor`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from evaluator import metrics
+from evaluator._version import __version__
+from evaluator.efficiency import summarise
+from evaluator.findings import EvaluatorError, Finding, has_errors
+from evaluator.ingest import Submission, open_submission
+from evaluator.metrics import State
+from evaluator.results import (
+    CaseRow,
+    DatasetInfo,
+    MetricResult,
+    Scorecard,
+    Store,
+    SubmissionInfo,
+    environment,
+    write_cases,
+)
+from evaluator.results.store import JOURNAL
+from evaluator.runners import PythonRunner
+from evaluator.scoring.jobs import CaseJob, CaseResult, ModelOutputs, PrecomputedOutputs, Provider, run_case
+from evaluator.scoring.journal import Journal
+from evaluator.tasks import Split
+
+_IN_FLIGHT = 4  # jobs per worker handed to the executor at once: enough to keep it busy, few enough to hold in memory
+_RESUME_LIMIT = 2**31
+
+
+class Progress(Protocol):
+    """Told how a run goes on."""
+
+    def begin(self, total: int, resumed: int) -> None:
+        """The run starts: cases in all, and those that the journal already has."""
+        ...
+
+    def advance(self, count: int) -> None:
+        """So many more cases are finished (a case counts once for each submission)."""
+        ...
+
+    def end(self) -> None:
+        """The run is over."""
+        ...
+
+
+class _Silent:
+    def begin(self, total: int, resumed: int) -> None: ...
+
+    def advance(self, count: int) -> None: ...
+
+    def end(self) -> None: ...
+
+
+@dataclass
+class Outcome:
+    """What became of one submission of a run."""
+
+    path: Path
+    id: str | None = None
+    card: Scorecard | None = None
+    """None if it was rejected, or only checked."""
+    card_file: Path | None = None
+    findings: tuple[Finding, ...] = ()
+    message: str = ""
+    """Why it was rejected."""
+    resumed: int = 0
+    """Cases taken from the journal of a run that was stopped."""
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether anything is wrong with it that keeps it, or one of its cases, from being scored."""
+        return bool(self.message) or has_errors(self.findings)
+
+
+@dataclass
+class _Entry:
+    outcome: Outcome
+    submission: Submission
+    provider: Provider
+    journal: Journal | None = None
+    digest: str = ""
+    done: dict[str, CaseResult] = field(default_factory=dict)
+
+
+def score(
+    paths: Sequence[Path],
+    split: Split,
+    *,
+    leaderboards: Path = Path("leaderboards"),
+    workers: int = 1,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Score submissions on a split and write their scorecards.
+
+    Args:
+        paths: folders or zip archives of outputs, or folders of baselines.
+        split: the split, opened.
+        leaderboards: the folder that results are written to.
+        workers: threads, if no executor is given.
+        executor: where jobs run; it is not shut down.
+        progress: told how the run goes on.
+
+    Returns:
+        One outcome a path, in order. A submission that cannot be scored has a message and findings, and no scorecard.
+
+    Raises:
+        EvaluatorError: the data set is at fault, or another run is scoring the same submission.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    store = Store(leaderboards)
+    opened, outcomes = _open_all(paths, split, store)
+    rejected = [e for e in opened if e.submission.rejected]
+    _read_only(rejected, split, workers=workers, executor=executor, progress=None)
+    entries = [e for e in opened if not e.submission.rejected]
+    for entry in entries:
+        _resume(entry, split, store)
+    with _closing(entries):
+        _run(entries, split, split.task.spec.metrics, workers=workers, executor=executor, progress=progress)
+        for entry in entries:
+            card, table = _scorecard(entry, split, started, time.perf_counter() - clock, leaderboards)
+            entry.outcome.card = card
+            entry.outcome.findings = card.findings
+            entry.outcome.card_file = store.write(card, table)
+            if entry.journal:
+                entry.journal.remove()
+    return outcomes
+
+
+def check(
+    paths: Sequence[Path],
+    split: Split,
+    *,
+    workers: int = 1,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Say everything that `score` would find wrong with submissions, without scoring them. Arguments as for `score`."""
+    entries, outcomes = _open_all(paths, split, store=None)
+    _read_only(entries, split, workers=workers, executor=executor, progress=progress)
+    return outcomes
+
+
+def _read_only(
+    entries: Sequence[_Entry], split: Split, *, workers: int, executor: Executor | None, progress: Progress | None
+) -> None:
+    """Read the outputs and note what is wrong with them, without scoring."""
+    if entries:
+        _run(entries, split, (), workers=workers, executor=executor, progress=progress)
+    for entry in entries:
+        entry.outcome.findings = _findings(entry, split)
+        entry.outcome.message = entry.submission.rejected
+
+
+def _open_all(paths: Sequence[Path], split: Split, store: Store | None) -> tuple[list[_Entry], list[Outcome]]:
+    entries: list[_Entry] = []
+    outcomes: list[Outcome] = []
+    case_ids = split.case_ids
+    for path in paths:
+        outcome = Outcome(path)
+        outcomes.append(outcome)
+        try:
+            submission = open_submission(path, case_ids)
+            provider: Provider
+            if submission.is_model:
+                runner = PythonRunner.of(submission)
+                if store is None:
+                    outcome.id = submission.id
+                    outcome.findings = submission.findings
+                    continue  # a baseline has no outputs that could be checked
+                kept = store.outputs_folder(split.task.id, split.name, submission.id)
+                provider, digest = ModelOutputs(runner, kept), runner.digest()
+            else:
+                provider, digest = PrecomputedOutputs(submission), ""
+        except EvaluatorError as error:
+            outcome.message, outcome.findings = str(error), error.findings
+            continue
+        outcome.id = submission.id
+        twin = next((e.outcome.path for e in entries if e.submission.id == submission.id), None)
+        if twin is not None:
+            outcome.message = f"{path} has the id {submission.id!r}, and so has {twin}: it would overwrite its result."
+            fix = 'Rename the folder, or set id = "..." in submission.toml.'
+            outcome.findings = (Finding.error("id-taken", str(path), "an id of its own", submission.id, fix),)
+            continue
+        entries.append(_Entry(outcome, submission, provider, digest=digest))
+    return entries, outcomes
+
+
+def _resume(entry: _Entry, split: Split, store: Store) -> None:
+    """Open the entry's journal and take over the cases that it holds, if they would be read the same now."""
+    parts = {
+        "evaluator": __version__,
+        "rules": split.task.rules_digest(),
+        "dataset": split.digest,
+        "model": entry.digest,
+    }
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    folder = store.folder(split.task.id, split.name, entry.submission.id)
+    entry.journal = Journal(folder / JOURNAL, key, entry.submission.id)
+    for case, result in entry.journal.open().items():
+        if case in split.case_ids and entry.provider.unchanged(
+            case, result.output, result.output_sha256, _RESUME_LIMIT
+        ):
+            entry.done[case] = result
+    entry.outcome.resumed = len(entry.done)
+
+
+@contextmanager
+def _closing(entries: Sequence[_Entry]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for entry in entries:
+            if entry.journal:
+                entry.journal.close()
+
+
+def _run(
+    entries: Sequence[_Entry],
+    split: Split,
+    metric_ids: Sequence[str],
+    *,
+    workers: int,
+    executor: Executor | None,
+    progress: Progress | None,
+) -> None:
+    """Do all jobs that are left; the results lie in the entries' `done`."""
+    by_id = {entry.submission.id: entry for entry in entries}
+    progress = progress or _Silent()
+    resumed = sum(len(entry.done) for entry in entries)
+    progress.begin(total=len(entries) * len(split.case_ids), resumed=resumed)
+    with _executor(executor, workers) as pool:
+        waiting: set[Future[list[CaseResult]]] = set()
+        window = _IN_FLIGHT * max(1, workers)
+        try:
+            for job in _jobs(entries, split, metric_ids):
+                waiting.add(pool.submit(run_case, job))
+                while len(waiting) >= window:
+                    waiting = _collect(waiting, by_id, progress)
+            while waiting:
+                waiting = _collect(waiting, by_id, progress)
+        finally:
+            for future in waiting:
+                future.cancel()
+            progress.end()
+
+
+def _jobs(entries: Sequence[_Entry], split: Split, metric_ids: Sequence[str]) -> Iterator[CaseJob]:
+    for case in split.case_ids:
+        pending: Mapping[str, Provider] = {e.submission.id: e.provider for e in entries if case not in e.done}
+        if pending:
+            yield CaseJob(split, case, pending, metric_ids)
+
+
+def _collect(
+    waiting: set[Future[list[CaseResult]]], by_id: Mapping[str, _Entry], progress: Progress
+) -> set[Future[list[CaseResult]]]:
+    finished, rest = wait(waiting, return_when=FIRST_COMPLETED)
+    for future in finished:
+        results = future.result()
+        for result in results:
+            entry = by_id[result.submission]
+            entry.done[result.case] = result
+            if entry.journal:
+                entry.journal.append(result)
+        progress.advance(len(results))
+    return set(rest)
+
+
+@contextmanager
+def _executor(given: Executor | None, workers: int) -> Iterator[Executor]:
+    if given is not None:
+        yield given
+        return
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the workers are the parallelism
+    pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="score")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        cv2.setNumThreads(before)
+
+
+def _findings(entry: _Entry, split: Split) -> tuple[Finding, ...]:
+    found = [f for case in split.case_ids if case in entry.done for f in entry.done[case].findings]
+    return (*entry.submission.findings, *found)
+
+
+def _scorecard(
+    entry: _Entry, split: Split, started: datetime, wall_time_s: float, leaderboards: Path
+) -> tuple[Scorecard, str]:
+    spec = split.task.spec
+    results = [entry.done[case] for case in split.case_ids]
+    table, table_digest = write_cases(
+        [CaseRow(r.case, r.output, r.output_sha256, r.scores, r.runtime_s) for r in results], spec.metrics
+    )
+    aggregated = {}
+    for metric in spec.metrics:
+        contract = metrics.get(metric).contract
+        values = metrics.aggregate(contract, [r.scores[metric] for r in results], spec.ranking.missing)
+        aggregated[metric] = MetricResult.of(values, contract)
+    lost = any(s.state in (State.MISSING, State.INVALID, State.FAILED) for r in results for s in r.scores.values())
+    timed = [r for r in results if r.runtime_s is not None]
+    card = Scorecard(
+        status="incomplete" if lost else "complete",
+        task=spec.id,
+        split=split.name,
+        submission=_describe(entry, results, leaderboards),
+        dataset=DatasetInfo(digest=split.digest, cases=len(results)),
+        protocol=spec.protocol.model_dump(mode="json"),
+        rules_digest=split.task.rules_digest(),
+        metrics=aggregated,
+        runtime=summarise([r.runtime_s for r in timed if r.runtime_s is not None], [r.pixels for r in timed]),
+        findings=_findings(entry, split),
+        environment=environment(),
+        cases_sha256=table_digest,
+        started=started.isoformat(timespec="seconds"),
+        wall_time_s=round(wall_time_s, 3),
+    )
+    return card, table
+
+
+def _describe(entry: _Entry, results: Sequence[CaseResult], leaderboards: Path) -> SubmissionInfo:
+    submission, manifest = entry.submission, entry.submission.manifest
+    outputs = "".join(f"{r.output_sha256 or r.case + ': none'}\n" for r in results)
+    links = manifest.links.model_dump(exclude_none=True)
+    path = submission.source.path.resolve()
+    return SubmissionInfo(
+        id=submission.id,
+        team=manifest.team,
+        method=manifest.method,
+        description=manifest.description,
+        authors=manifest.authors,
+        affiliation=manifest.affiliation,
+        links=links,
+        kind=manifest.kind,
+        baseline=submission.is_baseline,
+        digest=entry.digest or hashlib.sha256(outputs.encode()).hexdigest(),
+        # A baseline may lie in the installed package: its name is enough.
+        source=f"baselines/{submission.id}"
+        if submission.is_baseline
+        else Path(os.path.relpath(path, leaderboards.resolve())).as_posix(),
+        reported=manifest.reported.model_dump(exclude_none=True),
+    )

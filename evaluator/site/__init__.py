@@ -1,0 +1,5 @@
+"""Leaderboard pages: static HTML that opens from a folder, with no network."""
+
+from evaluator.site.build import build_site
+
+__all__ = ["build_site"]

@@ -1,0 +1,128 @@
+"""Write the site: an index, a page per task and split, a page per submission."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluator._version import __version__
+from evaluator.findings import EvaluatorError
+from evaluator.ranking import Board, Row, rank
+from evaluator.results import CaseRow, Store
+from evaluator.results.store import SITE
+from evaluator.site.pictures import Pictures
+from evaluator.tasks import Task, load_task
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_ASSETS = Path(__file__).parent / "static"
+_SHOWN = 3
+"""How many of the worst and of the best cases are shown with pictures."""
+
+LoadTask = Callable[[str], Task]
+
+
+def build_site(leaderboards: Path = Path("leaderboards"), *, data: Path | None = None) -> Path:
+    """Write the pages of all scorecards to `<leaderboards>/site`; return its index page.
+
+    The pages are made in a folder beside it and put in place at the end, so that a reader never sees half a site.
+
+    Args:
+        leaderboards: the folder of results.
+        data: the folder that holds data sets, for the pictures; else as configured.
+
+    Raises:
+        EvaluatorError: there are no scorecards, or one of them is damaged.
+    """
+    store = Store(leaderboards)
+    boards = [_board(store, task, split) for task, split in store.boards()]
+    if not boards:
+        raise EvaluatorError(
+            f"There are no scorecards in {leaderboards}. Score something first: evaluate --task T SUBMISSION"
+        )
+    target = leaderboards / SITE
+    with tempfile.TemporaryDirectory(dir=leaderboards, prefix=".site-") as name:
+        work = Path(name) / SITE
+        shutil.copytree(_ASSETS, work / "static")
+        environment = _environment()
+        _write(work / "index.html", environment, "index.html", root="", boards=boards)
+        for board in boards:
+            _write_board(work, environment, store, board, data)
+        if target.exists():
+            target.rename(Path(name) / "old")
+        work.rename(target)
+    return target / "index.html"
+
+
+def _board(store: Store, task: str, split: str) -> Board:
+    chosen = load_task(task)
+    return rank(chosen, split, store.read(task, split))
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("evaluator.site"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["version"] = __version__
+    return environment
+
+
+def _write(path: Path, environment: Environment, template: str, **values: Any) -> None:  # noqa: ANN401
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(environment.get_template(template).render(**values), encoding="utf-8")
+
+
+def _write_board(work: Path, environment: Environment, store: Store, board: Board, data: Path | None) -> None:
+    folder = work / board.task.id / board.split
+    spec = board.task.split_spec(board.split)
+    _write(folder / "index.html", environment, "board.html", root="../../", board=board, split=spec)
+    pictures = Pictures(store, board, folder, data)
+    for row in board.rows:
+        cases = store.read_cases(row.card)
+        lead = board.task.spec.ranking.by[0]
+        worst, best = _extremes(cases, lead, board)
+        shown = [("Worst", pictures.triples(row.card, worst)), ("Best", pictures.triples(row.card, best))]
+        _write(
+            folder / row.submission / "index.html",
+            environment,
+            "submission.html",
+            root="../../../",
+            board=board,
+            row=row,
+            cases=cases,
+            lead=lead,
+            shown=[(title, triples) for title, triples in shown if triples],
+            no_pictures=pictures.why_not(row.card),
+            findings=_grouped(row),
+        )
+
+
+def _extremes(cases: list[CaseRow], metric: str, board: Board) -> tuple[list[CaseRow], list[CaseRow]]:
+    """Return the worst and the best cases by a metric; those without a number are in neither."""
+    column = next(c for c in board.metric_columns if c.id == metric)
+    sign = 1 if column.direction == "higher" else -1
+    valued = [(sign * c.scores[metric].value, c) for c in cases if c.scores[metric].value is not None]  # type: ignore[operator]
+    ordered = [case for _, case in sorted(valued, key=lambda pair: pair[0])]
+    worst = ordered[:_SHOWN]
+    return worst, [c for c in reversed(ordered) if c not in worst][:_SHOWN]
+
+
+def _grouped(row: Row) -> list[dict[str, Any]]:
+    """Return the findings of a row, those that differ only in the file together."""
+    groups: dict[tuple[str, str, str, str, str], list[str]] = {}
+    for f in row.card.findings:
+        groups.setdefault((f.severity.value, f.code, f.expected, f.got, f.fix), []).append(f.file)
+    return [
+        {"severity": s, "code": c, "expected": e, "got": g, "fix": x, "files": files}
+        for (s, c, e, g, x), files in groups.items()
+    ]

@@ -1,0 +1,102 @@
+"""Pictures for the pages: input, output and reference of single cases, encoded anew; no submitted file is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluator.findings import EvaluatorError
+from evaluator.images import Pixels, encode_png
+from evaluator.ingest import Expected, FolderSource, Source, open_source, read_output
+from evaluator.ranking import Board
+from evaluator.results import CaseRow, Scorecard, Store
+from evaluator.tasks import Split
+
+
+@dataclass(frozen=True)
+class Triple:
+    """The pictures of one case: paths relative to the submission's page."""
+
+    case: CaseRow
+    input: str
+    output: str
+    reference: str
+    width: int
+    height: int
+
+
+class Pictures:
+    """Writes pictures beside the pages of one board; inputs and references once for all submissions."""
+
+    def __init__(self, store: Store, board: Board, folder: Path, data: Path | None) -> None:
+        self._store = store
+        self._board = board
+        self._folder = folder
+        self._split: Split | None = None
+        self._no_data = ""
+        try:
+            self._split = board.task.split(board.split, data)
+            if not self._split.case_ids:
+                self._no_data = "the split has no cases"
+        except EvaluatorError as error:
+            self._no_data = str(error)
+
+    def why_not(self, card: Scorecard) -> str:
+        """Return why a submission has no pictures, or an empty string."""
+        if self._no_data:
+            return f"No pictures: {self._no_data}"
+        return (
+            "" if self._source(card) else "No pictures: its outputs are no longer where they were when it was scored."
+        )
+
+    def _source(self, card: Scorecard) -> Source | None:
+        if card.submission.kind != "outputs":
+            kept = self._store.outputs_folder(card.task, card.split, card.submission.id)
+            return FolderSource(kept) if kept.is_dir() else None
+        try:
+            return open_source((self._store.root / card.submission.source).resolve())
+        except EvaluatorError:
+            return None
+
+    def triples(self, card: Scorecard, cases: Sequence[CaseRow]) -> list[Triple]:
+        """Write the pictures of cases; leave out those whose output is not the file that was scored."""
+        source = self._source(card)
+        if self._split is None or self._no_data or source is None:
+            return []
+        found = []
+        for case in cases:
+            reference = self._split.reference(case.case)
+            height, width = reference.array.shape[:2]
+            reading = read_output(source, case.output, Expected(height, width, self._board.task.spec.protocol))
+            if reading.pixels is None or reading.sha256 != case.output_sha256:
+                continue
+            name = case.case.replace("/", "-")
+            shared = self._folder / "cases"
+            self._put(shared / f"{name}-reference.png", reference)
+            self._put(shared / f"{name}-input.png", self._split.input(case.case))
+            self._put(self._folder / card.submission.id / f"{name}.png", reading.pixels)
+            found.append(
+                Triple(
+                    case, f"../cases/{name}-input.png", f"{name}.png", f"../cases/{name}-reference.png", width, height
+                )
+            )
+        return found
+
+    def _put(self, path: Path, pixels: Pixels) -> None:
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_png(to_display(pixels)))
+
+
+def to_display(pixels: Pixels) -> NDArray[np.uint8]:
+    """Return pixels as 8 bit for a screen: scaled by their peak, clipped, rounded."""
+    if pixels.array.dtype == np.uint8:
+        return pixels.array.astype(np.uint8, copy=False)
+    scaled = np.clip(pixels.array.astype(np.float64) / pixels.peak, 0, 1)
+    display: NDArray[np.uint8] = np.rint(scaled * 255).astype(np.uint8)
+    return display

@@ -1,0 +1,20 @@
+"""Tasks: what the inputs are, the protocol, the metrics, the ranking rule. Knows no submission."""
+
+from evaluator.tasks.data import find_root
+from evaluator.tasks.protocol import Working, to_working
+from evaluator.tasks.spec import Protocol, Ranking, TaskSpec
+from evaluator.tasks.task import Split, Task, load_task, locate, task_ids
+
+__all__ = [
+    "Protocol",
+    "Ranking",
+    "Split",
+    "Task",
+    "TaskSpec",
+    "Working",
+    "find_root",
+    "load_task",
+    "locate",
+    "task_ids",
+    "to_working",
+]

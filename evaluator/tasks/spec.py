@@ -1,0 +1,178 @@
+"""TaskSpec: what a task's TOML file may say, strictly."""
+
+from __future__ import annotations
+
+import ast
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from evaluator import metrics
+from evaluator.findings import did_you_mean
+from evaluator.metrics import MissingRule
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Protocol(_Strict):
+    """How pixels become numbers."""
+
+    channels: Literal[1, 3] = 3
+    bit_depth: Literal[8, 16] = 8
+    """Depth of the references; outputs of another depth are scaled to it, with a finding."""
+    accepts: tuple[Literal["uint8", "uint16", "float"], ...] = ("uint8", "uint16", "float")
+    """Kinds of outputs that are scored; others are findings of severity error."""
+    quantise: Literal["none", "round"] = "none"
+    """Round outputs to whole levels of `bit_depth` before scoring, or leave them as they are."""
+    clip: bool = True
+    """Clip outputs to [0, peak] before scoring, with a finding; false where the official code does not."""
+    identical: Literal["exclude"] = "exclude"
+    """Cases whose metric is infinite (output equal to reference) are left out of the mean, counted and shown."""
+    notes: tuple[str, ...] = ()
+    """What one must know to get the official numbers; shown on the task's page."""
+
+    def sentences(self) -> list[str]:
+        """Return the protocol in words."""
+        kinds = {"uint8": "8 bit", "uint16": "16 bit", "float": "float (0 to 1)"}
+        accepted = ", ".join(kinds[k] for k in self.accepts)
+        pixels = "RGB" if self.channels == 3 else "gray"
+        words = [
+            f"References are {self.bit_depth}-bit {pixels}; outputs may be {accepted}.",
+            "Outputs are rounded to whole levels before scoring."
+            if self.quantise == "round"
+            else "Outputs are not rounded.",
+            "Values outside 0 to white are clipped, with a finding."
+            if self.clip
+            else "Outputs are handed to the metrics unclipped; each contract says what it does.",
+            "Nothing is resized, cropped or registered.",
+            "An infinite score (output identical to the reference) is left out of the mean; how many is shown.",
+        ]
+        return words + list(self.notes)
+
+
+class Derived(_Strict):
+    """A score computed from a submission's aggregates by a formula, such as a challenge's points."""
+
+    id: str = Field(pattern=r"^[a-z0-9_.]+$")
+    title: str
+    formula: str
+    """Arithmetic over the names in `where` with + - * / **, min, max, exp, log, sqrt."""
+    where: dict[str, str]
+    """Name in the formula → metric id, or `reported.runtime_ratio` (from the submission's manifest)."""
+    direction: Literal["higher", "lower"] = "higher"
+    decimals: int = 2
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Derived:
+        try:
+            tree = ast.parse(self.formula, mode="eval")
+        except SyntaxError as error:
+            raise ValueError(f"the formula does not parse: {error.msg}") from None
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        unknown = used - set(self.where) - FORMULA_FUNCTIONS
+        if unknown:
+            raise ValueError(f"the formula uses {', '.join(sorted(unknown))}, which `where` does not define")
+        return self
+
+
+FORMULA_FUNCTIONS = frozenset({"min", "max", "exp", "log", "sqrt"})
+REPORTED_RUNTIME_RATIO = "reported.runtime_ratio"
+
+
+class Ranking(_Strict):
+    """Who stands above whom."""
+
+    by: tuple[str, ...] = Field(min_length=1)
+    """Metric ids: the first decides; where its printed digits are equal, the next."""
+    missing: MissingRule = "unranked"
+    """What a missing or invalid case does: the row gets no rank, or the case counts the metric's worst value."""
+
+    def sentences(self) -> list[str]:
+        """Return the rule in words."""
+        names = [f"{m} ({metrics.get(m).contract.direction} is better)" for m in self.by]
+        words = [f"Ranked by {names[0]}" + "".join(f", then {n}" for n in names[1:]) + "."]
+        words.append("Rows that print the same digits share a rank.")
+        if self.missing == "worst":
+            return [*words, "A case without a valid output counts the metric's worst value."]
+        return [*words, "A submission with a missing or invalid case is shown, and not ranked."]
+
+
+class _SplitCommon(_Strict):
+    title: str
+    licence: str
+    home: str
+    get: str
+    """How to get the data, for people."""
+    count: int = Field(gt=0)
+    """The number of cases."""
+    size: tuple[int, int] | None = None
+    """(width, height) of every case, where it is one."""
+
+
+class PairsSplit(_SplitCommon):
+    """Input and reference images in two folders, paired by file name."""
+
+    reader: Literal["pairs"]
+    folders: tuple[str, ...] = Field(min_length=1)
+    """Where the split's files may lie below the data root; the first that exists is taken."""
+    inputs: str
+    """Glob of the inputs inside the folder, such as `iphone/*.jpg`."""
+    references: str
+    manifest: str | None = None
+    """Name of a `sha256sum` file beside the task file."""
+
+
+class BlocksSplit(_SplitCommon):
+    """SIDD's blocks: one MATLAB array of shape (images, blocks, H, W, 3) for the inputs, one for the references."""
+
+    reader: Literal["blocks"]
+    folders: tuple[str, ...] = Field(min_length=1)
+    inputs: str
+    """File name; the variable inside has the same name without `.mat`."""
+    references: str
+    manifest: str | None = None
+
+
+class GeneratedSplit(_SplitCommon):
+    """Cases made on the spot from photographs that scikit-image installs."""
+
+    reader: Literal["generated"]
+    generator: str
+    manifest: str
+    """Name of the file with the sha256 of every case's pixels, beside the task file."""
+
+
+SplitSpec = Annotated[PairsSplit | BlocksSplit | GeneratedSplit, Field(discriminator="reader")]
+
+
+class TaskSpec(_Strict):
+    """A task: one TOML file."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    title: str
+    description: str
+    paper: str
+    inputs: str
+    """What a method is given, in words."""
+    metrics: tuple[str, ...] = Field(min_length=1)
+    default_split: str
+    protocol: Protocol
+    ranking: Ranking
+    scores: tuple[Derived, ...] = ()
+    splits: dict[str, SplitSpec] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> TaskSpec:
+        known = metrics.ids()
+        derived = [target for score in self.scores for target in score.where.values()]
+        for metric in (*self.metrics, *self.ranking.by, *derived):
+            if metric not in known and metric != REPORTED_RUNTIME_RATIO:
+                raise ValueError(f"there is no metric {metric!r}.{did_you_mean(metric, known)}")
+        for metric in (*self.ranking.by, *derived):
+            if metric not in self.metrics and metric != REPORTED_RUNTIME_RATIO:
+                raise ValueError(f"{metric} is used in a rule but is not among the task's metrics")
+        if self.default_split not in self.splits:
+            raise ValueError(f"default_split {self.default_split!r} is not one of {', '.join(self.splits)}")
+        return self

@@ -1,0 +1,179 @@
+"""Tasks and splits: find a task file, open one of its splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from evaluator.findings import EvaluatorError, Finding, did_you_mean
+from evaluator.images import Pixels
+from evaluator.tasks.data import DataRoot, cache_folder, config_file, find_root
+from evaluator.tasks.manifests import manifest_digest, parse_manifest
+from evaluator.tasks.readers import BlocksReader, GeneratedReader, PairsReader, Reader
+from evaluator.tasks.spec import GeneratedSplit, SplitSpec, TaskSpec
+from evaluator.typed_toml import parse_toml
+
+DEFINITIONS = Path(__file__).parent / "definitions"
+
+
+@dataclass(frozen=True)
+class Split:
+    """One set of cases of a task, open for reading. Cheap to pickle: readers open files only when asked."""
+
+    task: Task
+    name: str
+    reader: Reader
+
+    @cached_property
+    def case_ids(self) -> tuple[str, ...]:
+        """The ids of all cases, in order.
+
+        Raises:
+            EvaluatorError: files are missing.
+        """
+        return tuple(self.reader.case_ids())
+
+    @cached_property
+    def digest(self) -> str:
+        """The data set's digest."""
+        return self.reader.digest()
+
+    def input(self, case_id: str) -> Pixels:
+        """Return what a method is given for a case, `(H, W, C)`."""
+        return self.reader.input(case_id)
+
+    def reference(self, case_id: str) -> Pixels:
+        """Return what outputs are compared with, `(H, W, C)`."""
+        return self.reader.reference(case_id)
+
+    def verify(self) -> list[Finding]:
+        """Read every file and return what is wrong with the data set."""
+        return self.reader.verify()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: its typed definition and the folder that its file lies in."""
+
+    spec: TaskSpec
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self.spec.id
+
+    def rules_digest(self) -> str:
+        """Return the sha256 of what changes numbers: protocol and metrics with their versions."""
+        from evaluator import metrics
+
+        versions = ",".join(f"{m}@{metrics.get(m).contract.version}" for m in self.spec.metrics)
+        rules = self.spec.protocol.model_dump_json(exclude={"notes"}) + versions
+        return hashlib.sha256(rules.encode()).hexdigest()
+
+    def split(self, name: str | None = None, data: Path | None = None) -> Split:
+        """Open a split.
+
+        Args:
+            name: the split; None means the task's official one.
+            data: the folder that holds data sets; None means EVALUATOR_DATA or the user's config file.
+
+        Raises:
+            EvaluatorError: no such split, or its data is not on this machine.
+        """
+        chosen = name or self.spec.default_split
+        spec = self.split_spec(chosen)
+        if isinstance(spec, GeneratedSplit):
+            manifest = self.manifest(spec)
+            assert manifest is not None  # noqa: S101 - GeneratedSplit.manifest is not optional
+            folder = cache_folder() / "mini" / f"{self.id}-{manifest_digest(manifest)[:16]}"
+            return Split(self, chosen, GeneratedReader(spec.generator, folder, manifest))
+        root = find_root(data)
+        folder_or_none = locate(spec, root) if root else None
+        if folder_or_none is None:
+            raise EvaluatorError(self._not_here(chosen, spec, root))
+        manifest = self.manifest(spec)
+        if spec.reader == "pairs":
+            return Split(self, chosen, PairsReader(spec, folder_or_none, manifest))
+        return Split(self, chosen, BlocksReader(spec, folder_or_none, manifest))
+
+    def split_spec(self, name: str) -> SplitSpec:
+        """Return a split's definition.
+
+        Raises:
+            EvaluatorError: the task has none of that name.
+        """
+        try:
+            return self.spec.splits[name]
+        except KeyError:
+            hint = did_you_mean(name, self.spec.splits)
+            raise EvaluatorError(
+                f"Task {self.id} has no split {name!r}.{hint} It has: {', '.join(self.spec.splits)}."
+            ) from None
+
+    def manifest(self, spec: SplitSpec) -> Mapping[str, str] | None:
+        """Return the sha256 manifest that ships with a split, if it has one."""
+        if spec.manifest is None:
+            return None
+        file = self.folder / spec.manifest
+        try:
+            return parse_manifest(file.read_text(encoding="utf-8"), spec.manifest)
+        except OSError as error:
+            raise EvaluatorError(f"Task {self.id}: its manifest {file} cannot be read ({error.strerror}).") from None
+
+    def _not_here(self, name: str, spec: SplitSpec, root: DataRoot | None) -> str:
+        assert not isinstance(spec, GeneratedSplit)  # noqa: S101 - generated splits are always here
+        if root:
+            looked = " and ".join(str(root.path / folder) for folder in spec.folders)
+            where = f"Looked for {spec.inputs} and {spec.references} in {looked} (data folder from {root.origin})."
+        else:
+            where = (
+                f"No data folder is configured: --data is not given, EVALUATOR_DATA is not set, and {config_file()} "
+                'has no line data = "DIR".'
+            )
+        others = [n for n, s in self.spec.splits.items() if isinstance(s, GeneratedSplit)]
+        hint = f" Or use --split {others[0]}, which needs no data set." if others else ""
+        return f"The data of {self.id}/{name} is not here. {where} Get it: {spec.get} ({spec.home}).{hint}"
+
+
+def locate(spec: SplitSpec, root: DataRoot) -> Path | None:
+    """Return the folder below a data root in which a split's files lie, or None."""
+    if isinstance(spec, GeneratedSplit):
+        return None
+    for name in spec.folders:
+        folder = root.path / name
+        if all(next(folder.glob(pattern), None) for pattern in (spec.inputs, spec.references)):
+            return folder
+    return None
+
+
+def task_ids() -> list[str]:
+    """Return the ids of the tasks that ship with the harness."""
+    return sorted(file.stem for file in DEFINITIONS.glob("*.toml"))
+
+
+def load_task(name: str | Path) -> Task:
+    """Load a task by id, or from a TOML file of one's own.
+
+    Args:
+        name: an id such as `sidd`, or a path that ends with `.toml`.
+
+    Raises:
+        EvaluatorError: no such task, or a file that does not say what a task must say.
+    """
+    own = str(name).endswith(".toml")
+    file = Path(name) if own else DEFINITIONS / f"{name}.toml"
+    if not own and name not in task_ids():
+        hint = did_you_mean(str(name), task_ids())
+        raise EvaluatorError(f"There is no task {str(name)!r}.{hint} Known: {', '.join(task_ids())}.")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise EvaluatorError(f"The task file {file} cannot be read ({error.strerror}).") from None
+    spec, findings = parse_toml(TaskSpec, data, str(file), "task-file")
+    if spec is None:
+        raise EvaluatorError(f"The task file {file} cannot be used.", findings)
+    return Task(spec, file.parent)
