@@ -1,0 +1,86 @@
+"""Fixtures that all tests share: a tiny task with its data, submissions for it, the real data, the command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluator.images import encode_png
+from support import CASES, TOML, Run, Tiny
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Tiny:
+    """A tiny task with data."""
+    references, inputs = {}, {}
+    for number, case in enumerate(CASES):
+        random = np.random.default_rng(100 + number)
+        rows, columns = np.mgrid[0:20, 0:24]
+        base = (rows * 6 + columns * 4 + 20)[:, :, None] + np.array([0, 15, 30])
+        clean = np.clip(base + random.integers(-10, 11, (20, 24, 3)), 0, 255).astype(np.uint8)
+        references[case] = clean
+        inputs[case] = np.clip(clean + random.integers(-30, 31, clean.shape), 0, 255).astype(np.uint8)
+        for folder, image in (("in", inputs[case]), ("ref", clean)):
+            path = tmp_path / "tiny" / folder / f"{case}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode_png(image))
+    toml = tmp_path / "tiny.toml"
+    toml.write_text(TOML, encoding="utf-8")
+    return Tiny(tmp_path, toml, references, inputs)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real data sets, or a skip that says how to get these tests to run."""
+    named = os.environ.get("EVALUATOR_DATA")
+    if not named:
+        pytest.skip("EVALUATOR_DATA is not set: tests on real data sets are left out")
+    return Path(named)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep generated mini splits of the tests out of the user's cache."""
+    before = os.environ.get("EVALUATOR_CACHE")
+    os.environ["EVALUATOR_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["EVALUATOR_CACHE"]
+    else:
+        os.environ["EVALUATOR_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def command() -> str:
+    """The path of the installed command `evaluate`."""
+    beside = Path(sys.executable).parent / "evaluate"
+    found = str(beside) if beside.exists() else shutil.which("evaluate")
+    assert found, "the command `evaluate` is not installed in this environment"
+    return found
+
+
+@pytest.fixture
+def evaluate(command: str, tmp_path: Path) -> Run:
+    """Run `evaluate` with arguments in a real subprocess, in `tmp_path`; keyword `env` adds variables."""
+
+    def run(
+        *arguments: str | Path, env: dict[str, str] | None = None, timeout: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [command, *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run

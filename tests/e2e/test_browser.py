@@ -1,0 +1,128 @@
+"""The pages in a real browser, from `file://`, with no network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+import evaluator
+from evaluator.ingest import baselines_folder
+
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Any Chrome or Chromium that is installed; CHROMIUM names another."""
+    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome", "chrome")
+    path = next((found for name in names if name and (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("no Chrome or Chromium is installed: the pages are not tried in a browser")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of three submissions to sidd/mini, one of them incomplete, with markup in its names."""
+    work = tmp_path_factory.mktemp("site")
+    broken = work / "broken"
+    shutil.copytree(Path(__file__).parents[2] / "submissions" / "example", broken)
+    (broken / "coffee-0.png").unlink()
+    (broken / "submission.toml").write_text(
+        'team = "<script>document.title = 1</script>"\nmethod = "<img src=x onerror=alert(1)>"\n', encoding="utf-8"
+    )
+    split = evaluator.load_task("sidd").split("mini")
+    paths = [baselines_folder() / "identity", baselines_folder() / "bilateral", baselines_folder() / "tv", broken]
+    evaluator.score(paths, split, leaderboards=work / "boards", workers=2)
+    return evaluator.build_site(work / "boards").parent
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails the test on any console message, script error or request off the disk."""
+    tab = browser.new_page()
+    trouble: list[str] = []
+    tab.on("console", lambda message: trouble.append(f"console: {message.text}"))
+    tab.on("pageerror", lambda error: trouble.append(f"script: {error}"))
+    # A request that the next navigation cuts off is aborted, not failed.
+    tab.on(
+        "requestfailed",
+        lambda r: None if r.failure == "net::ERR_ABORTED" else trouble.append(f"failed: {r.url} {r.failure}"),
+    )
+    tab.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else trouble.append(f"network: {r.url}"))
+    yield tab
+    tab.close()
+    assert not trouble
+
+
+def first_column(page: Page) -> list[str]:
+    return [name.strip() for name in page.locator("table.sortable tbody th a").all_inner_texts()]
+
+
+def test_from_the_index_to_a_case(site: Path, page: Page) -> None:
+    page.goto((site / "index.html").as_uri())
+    page.get_by_role("link", name="SIDD").click()
+    page.get_by_role("link", name="Bilateral filter").click()
+    assert "Bilateral filter" in page.title()
+    assert page.get_by_text("Rank 1 of 3").is_visible()
+    pictures = page.locator("figure img")
+    assert pictures.count() == 18
+    for picture in pictures.all():
+        picture.scroll_into_view_if_needed()
+        picture.evaluate("image => image.decode()")
+        assert picture.evaluate("image => image.naturalWidth") == 256
+
+
+def test_sorting_by_mouse_and_keyboard_keeps_rows_without_numbers_last(site: Path, page: Page) -> None:
+    page.goto((site / "sidd" / "mini" / "index.html").as_uri())
+    names = first_column(page)
+    assert names[:3] == ["Bilateral filter", "Total variation", "Identity (the input)"]
+    assert names[3] == "<img src=x onerror=alert(1)>"
+    head = page.get_by_role("button", name="mae")
+    head.click()
+    assert first_column(page) == names, "the first press puts the best first, the lowest error here"
+    head.focus()
+    page.keyboard.press("Enter")
+    assert first_column(page) == [*reversed(names[:3]), names[3]]
+    assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
+    page.get_by_role("button", name="psnr.f64").click()
+    assert first_column(page) == names
+
+
+def test_an_incomplete_submission_says_why_it_has_no_rank(site: Path, page: Page) -> None:
+    page.goto((site / "sidd" / "mini" / "index.html").as_uri())
+    assert page.get_by_text("no rank: 1 of 16 cases have no score").is_visible()
+    page.goto((site / "sidd" / "mini" / "broken" / "index.html").as_uri())
+    assert page.get_by_text("missing-output").is_visible()
+    assert page.locator("table.cases tr", has_text="coffee-0").get_by_text("missing").first.is_visible()
+
+
+def test_markup_in_names_is_text(site: Path, page: Page) -> None:
+    page.goto((site / "sidd" / "mini" / "broken" / "index.html").as_uri())
+    assert page.get_by_role("heading", level=1).inner_text() == "<img src=x onerror=alert(1)>"
+    assert page.get_by_text("<script>document.title = 1</script>").is_visible()
+    assert page.title() != "1"
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_sticks_out_of_the_page(site: Path, page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    for name in ("index.html", "sidd/mini/index.html", "sidd/mini/tv/index.html", "sidd/mini/broken/index.html"):
+        page.goto((site / name).as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name

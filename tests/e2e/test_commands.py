@@ -1,0 +1,246 @@
+"""The commands of README and of the issue tracker's design, through real subprocesses."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluator.images import encode_png
+from evaluator.ingest import baselines_folder
+from support import Run, Tiny
+
+BASELINES = ("identity", "nlm", "bilateral", "tv")
+
+
+def strict_json(text: str) -> object:
+    def refuse(constant: str) -> float:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_the_main_job_from_files_to_pages(evaluate: Run, tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "submissions" / "example"
+    paths = [*(baselines_folder() / b for b in BASELINES), example]
+    scored = evaluate("--task", "sidd", "--split", "mini", *paths)
+    assert scored.returncode == 0, scored.stderr
+    assert "bilateral (baseline)" in scored.stdout
+
+    ranked = evaluate("rank", "--task", "sidd", "--split", "mini", "--format", "json")
+    board = strict_json(ranked.stdout)
+    assert isinstance(board, dict)
+    rows = board["rows"]
+    assert [r["rank"] for r in rows] == [1, 2, 3, 4, 5]
+    assert {r["submission"] for r in rows} == {*BASELINES, "example"}
+    values = [r["metrics"]["psnr.f64"]["value"] for r in rows]
+    assert values == sorted(values, reverse=True)
+    identity = next(r for r in rows if r["submission"] == "identity")
+    for row in rows:
+        if row["submission"] in ("nlm", "bilateral", "tv"):
+            assert row["metrics"]["psnr.f64"]["value"] > identity["metrics"]["psnr.f64"]["value"] + 2
+
+    table = evaluate("rank", "--task", "sidd", "--split", "mini")
+    assert table.returncode == 0
+    assert "psnr.f64 ↑" in table.stdout
+
+    site = evaluate("site")
+    index = tmp_path / site.stdout.strip()
+    assert index == tmp_path / "leaderboards" / "site" / "index.html"
+    assert (index.parent / "sidd" / "mini" / "nlm" / "index.html").is_file()
+
+
+def test_folder_and_zip_give_the_same_digits(evaluate: Run, tiny: Tiny, tmp_path: Path) -> None:
+    folder = tiny.outputs("team_a")
+    archive = tmp_path / "team_b.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for file in folder.iterdir():
+            packed.write(file, f"wrapped/{file.name}")
+        packed.writestr("__MACOSX/wrapped/._a-1.png", b"x")
+        packed.writestr("wrapped/.DS_Store", b"x")
+    done = evaluate("--task", tiny.toml, "--data", tiny.root, "--format", "json", folder, archive)
+    assert done.returncode == 0, done.stderr
+    a, b = strict_json(done.stdout)["submissions"]  # type: ignore[index]
+    assert a["metrics"] == b["metrics"]
+    assert {f["code"] for f in b["findings"]} == {"junk", "wrapping-folder"}
+
+
+def test_every_kind_of_bad_output_is_a_finding_and_all_come_at_once(evaluate: Run, tiny: Tiny, tmp_path: Path) -> None:
+    folder = tiny.outputs("bad")
+    good = tiny.references["b-9"]
+    (folder / "a-1.png").unlink()
+    (folder / "a-2.png").write_bytes((folder / "a-2.png").read_bytes()[:-20])
+    Image.fromarray(good[:10]).convert("RGBA").save(folder / "b-1.png")
+    Image.fromarray(good).convert("L").save(folder / "b-10.png")
+    (folder / "b-9.png").write_bytes(encode_png(good.astype(np.uint16) * 257))
+    (folder / "b-11.png").write_bytes(b"")
+    fine = tiny.outputs("fine")
+    done = evaluate("--task", tiny.toml, "--data", tiny.root, "--format", "json", folder, fine)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    bad, ok = strict_json(done.stdout)["submissions"]  # type: ignore[index]
+    found = {(f["code"], f["severity"], f["file"]) for f in bad["findings"]}
+    assert found == {
+        ("missing-output", "error", "a-1.png"),
+        ("unreadable", "error", "a-2.png"),
+        ("size", "error", "b-1.png"),
+        ("alpha", "error", "b-1.png"),
+        ("gray", "error", "b-10.png"),
+        ("bit-depth", "warning", "b-9.png"),
+        ("unexpected-file", "warning", "b-11.png"),
+    }
+    assert all(f["expected"] and f["got"] and f["fix"] for f in bad["findings"])
+    assert bad["status"] == "incomplete"
+    assert bad["metrics"]["psnr.f64"] == {"state": "incomplete", "value": None}
+    assert ok["status"] == "complete"
+
+    checked = evaluate("check", "--task", tiny.toml, "--data", tiny.root, "--format", "json", folder)
+    assert checked.returncode == 2
+    same = strict_json(checked.stdout)["submissions"][0]["findings"]  # type: ignore[index]
+    assert same == bad["findings"]
+
+    ranked = evaluate("rank", "--task", tiny.toml, "--format", "json")
+    rows = {r["submission"]: r for r in strict_json(ranked.stdout)["rows"]}  # type: ignore[index]
+    assert rows["fine"]["rank"] == 1
+    assert rows["bad"]["rank"] is None
+    assert "4 of 5" in rows["bad"]["reason"]
+
+
+def test_one_and_two_workers_and_a_second_run_give_the_same_digits(evaluate: Run, tiny: Tiny, tmp_path: Path) -> None:
+    folder = tiny.outputs("team")
+    tables = []
+    for name, workers in (("one", "1"), ("two", "2"), ("again", "2")):
+        boards = tmp_path / name
+        done = evaluate(
+            "--task", tiny.toml, "--data", tiny.root, "--workers", workers, "--leaderboards", boards, folder
+        )
+        assert done.returncode == 0, done.stderr
+        card = json.loads((boards / "tiny" / "five" / "team" / "scorecard.json").read_text(encoding="utf-8"))
+        tables.append(((boards / "tiny" / "five" / "team" / "cases.csv").read_bytes(), card["metrics"]))
+    assert tables[0] == tables[1] == tables[2]
+
+
+def test_an_identical_output_is_infinite_and_said_so(evaluate: Run, tiny: Tiny) -> None:
+    folder = tiny.outputs("same")
+    (folder / "a-1.png").write_bytes(encode_png(tiny.references["a-1"]))
+    done = evaluate("--task", tiny.toml, "--data", tiny.root, folder)
+    assert done.returncode == 0
+    assert "same 1 of 5" in done.stdout
+    ranked = evaluate("rank", "--task", tiny.toml, "--format", "json")
+    metric = strict_json(ranked.stdout)["rows"][0]["metrics"]["psnr.f64"]  # type: ignore[index]
+    assert metric["infinite"] == 1
+    assert math.isfinite(metric["value"])
+
+
+def test_without_data_the_error_says_where_it_looked_and_what_to_do(evaluate: Run, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = evaluate("--task", "sidd", tmp_path, env={"EVALUATOR_DATA": str(empty)})
+    assert done.returncode == 2
+    for part in (str(empty / "sidd"), "ValidationNoisyBlocksSrgb.mat", "--split mini", "https://"):
+        assert part in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--task", "sid", "x"], "Did you mean 'sidd'?"),
+        (["--task", "sidd", "--split", "mimi", "x"], "Did you mean 'mini'?"),
+        (["rnak"], "Did you mean 'rank'?"),
+        (["metrics", "explain", "psnr.f46"], "Did you mean 'psnr.f64'?"),
+        (["baseline", "run", "nml", "--task", "sidd"], "Did you mean 'nlm'?"),
+        (["--task", "sidd", "--split", "mini", "nowhere"], "no such file"),
+        (["rank", "--task", "sidd", "--split", "mini"], "There are no scorecards"),
+        (["site"], "There are no scorecards"),
+        (["--task", "missing.toml", "x"], "missing.toml cannot be read"),
+        (["--task", "sidd"], "Missing argument"),
+    ],
+)
+def test_mistakes_are_answered_in_words_with_status_2(evaluate: Run, arguments: list[str], expected: str) -> None:
+    done = evaluate(*arguments)
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["tasks", "--format", "json"],
+        ["tasks", "show", "sidd", "--format", "json"],
+        ["tasks", "show", "dped", "--format", "json"],
+        ["metrics", "--format", "json"],
+        ["metrics", "explain", "ms_ssim.pirm", "--format", "json"],
+        ["baseline", "list", "--format", "json"],
+        ["data", "verify", "sidd", "--split", "mini", "--format", "json"],
+    ],
+)
+def test_tables_can_be_had_as_json_alone(evaluate: Run, arguments: list[str]) -> None:
+    done = evaluate(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert strict_json(done.stdout)
+
+
+def test_data_verify_names_the_file_that_differs(evaluate: Run, tiny: Tiny) -> None:
+    (tiny.root / "tiny" / "ref" / "b-9.png").write_bytes(encode_png(tiny.references["b-9"][:-1]))
+    (tiny.root / "tiny" / "in" / "a-2.png").write_bytes(b"broken")
+    done = evaluate("data", "verify", tiny.toml, "--root", tiny.root)
+    assert done.returncode == 2
+    assert "ref/b-9.png" in done.stderr
+    assert "in/a-2.png" in done.stderr
+
+
+def test_data_verify_compares_with_the_published_digests(evaluate: Run, data_root: Path, tmp_path: Path) -> None:
+    own = tmp_path / "data" / "dped"
+    for folder in ("iphone", "canon"):
+        shutil.copytree(data_root / "dped" / folder, own / folder)
+    own.chmod(0o755)
+    assert evaluate("data", "verify", "dped", "--root", own).returncode == 0
+    assert evaluate("data", "verify", "dped", "--root", own.parent).returncode == 0
+    changed = own / "canon" / "5.jpg"
+    data = (own / "canon" / "6.jpg").read_bytes()
+    (own / "canon").chmod(0o755)
+    changed.unlink()
+    changed.write_bytes(data)
+    done = evaluate("data", "verify", "dped", "--root", own)
+    assert done.returncode == 2
+    assert "canon/5.jpg" in done.stderr
+    assert "sha256" in done.stderr
+    scored = evaluate("--task", "dped", "--data", own, own / "iphone")
+    assert scored.returncode == 2
+    assert "canon/5.jpg" in scored.stderr
+
+
+def test_code_is_not_run_from_a_submission(evaluate: Run, tmp_path: Path) -> None:
+    shutil.copytree(baselines_folder() / "nlm", tmp_path / "mine")
+    canary = tmp_path / "canary"
+    (tmp_path / "mine" / "nlm.py").write_text(f"open({str(canary)!r}, 'w')\ndef restore(x): return x\n")
+    done = evaluate("--task", "sidd", "--split", "mini", tmp_path / "mine")
+    assert done.returncode == 2
+    assert "[code]" in done.stderr
+    assert not canary.exists()
+
+
+def test_documents_that_a_shell_star_brings_along_are_left_out_aloud(evaluate: Run, tiny: Tiny) -> None:
+    folder = tiny.outputs("team")
+    readme = folder.parent / "README.md"
+    readme.write_text("notes", encoding="utf-8")
+    done = evaluate("--task", tiny.toml, "--data", tiny.root, readme, folder)
+    assert done.returncode == 0, done.stderr
+    assert "Left out" in done.stderr
+    assert "README.md" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["score", "check", "rank", "site", "tasks", "data", "metrics", "baseline"])
+def test_every_verb_has_help(evaluate: Run, verb: str) -> None:
+    done = evaluate(verb, "--help")
+    assert done.returncode == 0
+    assert "Usage: evaluate" in done.stdout

@@ -1,0 +1,146 @@
+"""One job: what is read, scored and said for one case."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from evaluator import metrics
+from evaluator.findings import Severity
+from evaluator.images import encode_png
+from evaluator.ingest import open_submission
+from evaluator.metrics import Score, State
+from evaluator.runners import PythonRunner
+from evaluator.scoring.jobs import CaseJob, CaseResult, ModelOutputs, PrecomputedOutputs, run_case
+
+if TYPE_CHECKING:
+    from tests.conftest import Tiny
+
+METRICS = ("psnr.f64", "mae")
+LIMIT = 2**20
+
+
+def one(tiny: Tiny, folder: Path, case: str = "a-1", metric_ids: tuple[str, ...] = METRICS) -> CaseResult:
+    submission = open_submission(folder, tiny.split.case_ids)
+    (found,) = run_case(CaseJob(tiny.split, case, {"team": PrecomputedOutputs(submission)}, metric_ids))
+    return found
+
+
+def put(folder: Path, array: Any) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    (folder / "a-1.png").unlink()
+    (folder / "a-1.npy").write_bytes(buffer.getvalue())
+
+
+def test_a_job_reads_outputs_without_scoring_them_if_no_metric_is_asked(tiny: Tiny) -> None:
+    found = one(tiny, tiny.outputs("team"), metric_ids=())
+    assert found.scores == {}
+    assert len(found.output_sha256) == 64
+    assert found.pixels == 20 * 24
+
+
+def test_a_missing_output_and_two_for_one_case_are_different_states(tiny: Tiny) -> None:
+    folder = tiny.outputs("team")
+    (folder / "a-1.png").unlink()
+    (folder / "a-2.bmp").write_bytes((folder / "a-2.png").read_bytes())
+    missing, twice = one(tiny, folder), one(tiny, folder, "a-2")
+    assert set(missing.scores.values()) == {Score(State.MISSING)}
+    assert set(twice.scores.values()) == {Score(State.INVALID)}
+    assert [f.code for f in (*missing.findings, *twice.findings)] == ["missing-output", "duplicate-output"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89PNG\r\n\x1a\n", encode_png(np.zeros((24, 20, 3), np.uint8))], ids=["empty", "cut", "turned"]
+)
+def test_an_output_that_cannot_be_used_has_no_number(tiny: Tiny, content: bytes) -> None:
+    folder = tiny.outputs("team")
+    (folder / "a-1.png").write_bytes(content)
+    found = one(tiny, folder)
+    assert {s.state for s in found.scores.values()} == {State.INVALID}
+    assert all(s.value is None for s in found.scores.values())
+    assert [f.severity for f in found.findings] == [Severity.ERROR]
+
+
+def test_values_outside_the_range_are_clipped_and_their_share_said(tiny: Tiny) -> None:
+    folder = tiny.outputs("team")
+    array = tiny.references["a-1"] / 255
+    array[:2] = 1.5
+    put(folder, array)
+    found = one(tiny, folder)
+    wanted = metrics.compute(
+        "psnr.f64", output=np.clip(array, 0, 1) * 255, reference=tiny.references["a-1"], peak=255
+    )
+    assert found.scores["psnr.f64"].value == pytest.approx(wanted, rel=1e-12)
+    assert [f.code for f in found.findings] == ["range"]
+    assert found.findings[0].severity is Severity.WARNING
+    assert "10.00%" in found.findings[0].fix  # 2 of 20 rows
+
+
+def test_a_task_that_does_not_clip_hands_values_over_as_they_are(tiny: Tiny) -> None:
+    folder = tiny.outputs("team")
+    tiny.toml.write_text(tiny.toml.read_text().replace("clip = true", "clip = false"))
+    array = tiny.references["a-1"] / 255
+    array[:2] = 1.5
+    put(folder, array)
+    wanted = metrics.compute("psnr.f64", output=array * 255, reference=tiny.references["a-1"], peak=255)
+    assert one(tiny, folder).scores["psnr.f64"].value == pytest.approx(wanted, rel=1e-12)
+
+
+def test_a_metric_without_a_number_is_a_finding_with_its_reason(tiny: Tiny) -> None:
+    folder = tiny.outputs("team")
+    # The negative of the reference: contrast terms are negative, where the official MS-SSIM gives NaN.
+    (folder / "a-1.png").write_bytes(encode_png(255 - tiny.references["a-1"]))
+    found = one(tiny, folder, metric_ids=("ms_ssim.pirm", "mae"))
+    assert found.scores["ms_ssim.pirm"].state is State.FAILED
+    assert found.scores["ms_ssim.pirm"].detail
+    assert found.scores["mae"].state is State.OK
+    assert [(f.code, f.severity) for f in found.findings] == [("no-number", Severity.ERROR)]
+
+
+def test_an_output_is_unchanged_only_with_the_same_name_and_bytes(tiny: Tiny) -> None:
+    folder = tiny.outputs("team")
+    found = one(tiny, folder)
+    provider = PrecomputedOutputs(open_submission(folder, tiny.split.case_ids))
+    assert provider.unchanged("a-1", found.output, found.output_sha256, LIMIT)
+    assert not provider.unchanged("a-1", "other.png", found.output_sha256, LIMIT)
+    assert not provider.unchanged("a-2", found.output, found.output_sha256, LIMIT)
+    assert not provider.unchanged("a-1", "", "", LIMIT)
+    (folder / "a-1.png").write_bytes((folder / "a-2.png").read_bytes())
+    assert not provider.unchanged("a-1", found.output, found.output_sha256, LIMIT)
+    (folder / "a-1.png").unlink()
+    assert not provider.unchanged("a-1", found.output, found.output_sha256, LIMIT)
+
+
+def test_a_job_survives_pickling(tiny: Tiny) -> None:
+    submission = open_submission(tiny.outputs("team"), tiny.split.case_ids)
+    job = CaseJob(tiny.split, "b-10", {"team": PrecomputedOutputs(submission)}, METRICS)
+    assert run_case(pickle.loads(pickle.dumps(job))) == run_case(job)  # noqa: S301
+
+
+def test_a_model_output_is_read_back_as_a_teams_file_would_be(
+    tiny: Tiny, tmp_path: Path, own_baseline: Callable[[str, str], Path]
+) -> None:
+    folder = own_baseline("gray", "def restore(image):\n    return image[:, :, :1]\n")
+    provider = ModelOutputs(PythonRunner(folder, "model:restore"), tmp_path / "kept")
+    (found,) = run_case(CaseJob(tiny.split, "a-1", {"gray": provider}, METRICS))
+    assert {s.state for s in found.scores.values()} == {State.INVALID}
+    assert [f.code for f in found.findings] == ["gray"]
+    assert found.runtime_s is not None
+    assert found.runtime_s >= 0
+    assert [p.name for p in (tmp_path / "kept").iterdir()] == ["a-1.npy"], "a part of a file was left"
+
+
+def test_all_submissions_of_a_job_are_scored_on_their_own(tiny: Tiny) -> None:
+    good, bad = tiny.outputs("good"), tiny.outputs("bad")
+    (bad / "a-1.png").write_bytes(b"")
+    providers = {p.name: PrecomputedOutputs(open_submission(p, tiny.split.case_ids)) for p in (bad, good)}
+    found = {r.submission: r for r in run_case(CaseJob(tiny.split, "a-1", providers, METRICS))}
+    assert found["bad"].scores["mae"].state is State.INVALID
+    assert found["good"] == run_case(CaseJob(tiny.split, "a-1", {"good": providers["good"]}, METRICS))[0]

@@ -1,0 +1,213 @@
+"""The journal: a run that was stopped goes on where it was, and never with what would be read otherwise now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evaluator.findings import EvaluatorError, Finding
+from evaluator.images import encode_png
+from evaluator.metrics import Score, State
+from evaluator.scoring import CaseResult, Outcome, score
+from evaluator.scoring.journal import Journal
+
+if TYPE_CHECKING:
+    from tests.conftest import Tiny
+
+Jobs = list[tuple[str, str]]
+FINDING = Finding.warning("lossy", "a – ü.jpg", "lossless compression", "JPEG", "PNG has none.")
+
+
+def result(case: str, value: float = 0.1 + 0.2) -> CaseResult:
+    scores = {"psnr.f64": Score(State.OK, value), "mae": Score(State.FAILED, detail="why")}
+    return CaseResult("team", case, f"{case}.png", "00" * 32, scores, (FINDING,), 480, 0.25)
+
+
+def undisturbed(outcome: Outcome) -> dict[str, Any]:
+    assert outcome.card is not None
+    return outcome.card.model_dump(exclude={"started", "wall_time_s"})
+
+
+@pytest.fixture
+def stopped(tiny: Tiny, boards: Path, stop: Callable[[int], Any], jobs_done: Jobs) -> Path:
+    """A submission whose run was stopped after two of its five cases; the jobs are counted from here on."""
+    folder = tiny.outputs("team")
+    with pytest.raises(KeyboardInterrupt):
+        score([folder], tiny.split, leaderboards=boards, progress=stop(2))
+    jobs_done.clear()
+    return folder
+
+
+@pytest.fixture
+def path(boards: Path) -> Path:
+    return boards / "tiny/five/team/journal.jsonl"
+
+
+def test_a_stopped_run_goes_on_where_it_was(
+    tiny: Tiny, tmp_path: Path, boards: Path, stopped: Path, jobs_done: Jobs, path: Path
+) -> None:
+    kept = {json.loads(line)["case"] for line in path.read_text().splitlines()[1:]}
+    assert len(kept) == 2
+    (outcome,) = score([stopped], tiny.split, leaderboards=boards)
+    assert outcome.resumed == 2
+    assert {case for _, case in jobs_done} == set(tiny.references) - kept
+    assert len(jobs_done) == 3
+    # The reference run has its results elsewhere at the same depth, so that even `source` is the same.
+    (whole,) = score([stopped], tiny.split, leaderboards=tmp_path / "other")
+    assert undisturbed(outcome) == undisturbed(whole)
+    tables = [(tmp_path / b / "tiny/five/team/cases.csv").read_bytes() for b in ("boards", "other")]
+    assert tables[0] == tables[1]
+
+
+def test_a_stopped_run_leaves_a_journal_and_no_scorecard(path: Path, stopped: Path) -> None:
+    assert sorted(p.name for p in path.parent.iterdir()) == ["journal.jsonl"]
+
+
+def test_the_journal_is_gone_when_the_run_is_over(tiny: Tiny, boards: Path, stopped: Path, path: Path) -> None:
+    score([stopped], tiny.split, leaderboards=boards)
+    assert sorted(p.name for p in path.parent.iterdir()) == ["cases.csv", "scorecard.json"]
+
+
+def test_only_the_submission_that_is_not_finished_goes_on(
+    tiny: Tiny, boards: Path, stopped: Path, jobs_done: Jobs
+) -> None:
+    other = tiny.outputs("other")
+    outcomes = score([stopped, other], tiny.split, leaderboards=boards)
+    assert [o.resumed for o in outcomes] == [2, 0]
+    assert sorted(s for s, _ in jobs_done) == ["other"] * 5 + ["team"] * 3
+
+
+def test_progress_is_told_of_resumed_cases_and_always_ended(
+    tiny: Tiny, boards: Path, stopped: Path, stop: Callable[[int], Any]
+) -> None:
+    progress = stop(1)
+    with pytest.raises(KeyboardInterrupt):
+        score([stopped], tiny.split, leaderboards=boards, progress=progress)
+    assert (progress.total, progress.resumed, progress.ended) == (5, 2, True)
+    (outcome,) = score([stopped], tiny.split, leaderboards=boards)
+    assert outcome.resumed == 3
+
+
+def test_half_a_last_line_is_dropped(tiny: Tiny, boards: Path, stopped: Path, jobs_done: Jobs, path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) - 40])
+    (outcome,) = score([stopped], tiny.split, leaderboards=boards)
+    assert outcome.resumed == 1
+    assert len(jobs_done) == 4
+    assert outcome.card is not None
+    assert outcome.card.status == "complete"
+
+
+@pytest.mark.parametrize("change", ["data", "rules", "version"])
+def test_a_journal_of_another_key_is_discarded(
+    tiny: Tiny, boards: Path, stopped: Path, jobs_done: Jobs, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if change == "data":
+        (tiny.root / "tiny/in/a-1.png").write_bytes(encode_png(tiny.references["a-1"]))
+    elif change == "rules":
+        tiny.toml.write_text(tiny.toml.read_text().replace("clip = true", "clip = false"))
+    else:
+        monkeypatch.setattr("evaluator.scoring.engine.__version__", "0.0.0+other")
+    (outcome,) = score([stopped], tiny.split, leaderboards=boards)
+    assert outcome.resumed == 0
+    assert len(jobs_done) == 5
+
+
+@pytest.mark.parametrize("change", ["other pixels", "gone", "other name"])
+def test_a_case_whose_output_changed_since_is_scored_anew(
+    tiny: Tiny, tmp_path: Path, boards: Path, stopped: Path, jobs_done: Jobs, path: Path, change: str
+) -> None:
+    case = json.loads(path.read_text().splitlines()[1])["case"]
+    if change == "other pixels":
+        (stopped / f"{case}.png").write_bytes(encode_png(tiny.inputs[case]))
+    elif change == "gone":
+        (stopped / f"{case}.png").unlink()
+    else:
+        (stopped / f"{case}.png").rename(stopped / f"{case}.PNG")
+    (outcome,) = score([stopped], tiny.split, leaderboards=boards)
+    assert outcome.resumed == 1
+    assert ("team", case) in jobs_done
+    (whole,) = score([stopped], tiny.split, leaderboards=tmp_path / "other")
+    assert undisturbed(outcome) == undisturbed(whole)
+
+
+def test_a_case_that_was_missing_and_is_there_now_is_scored(
+    tiny: Tiny, boards: Path, stop: Callable[[int], Any], jobs_done: Jobs
+) -> None:
+    folder = tiny.outputs("team")
+    content = (folder / "a-1.png").read_bytes()
+    (folder / "a-1.png").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        score([folder], tiny.split, leaderboards=boards, progress=stop(4))
+    (folder / "a-1.png").write_bytes(content)
+    (outcome,) = score([folder], tiny.split, leaderboards=boards)
+    assert outcome.card is not None
+    assert outcome.card.status == "complete"
+
+
+def test_a_changed_baseline_starts_anew(
+    tiny: Tiny,
+    boards: Path,
+    stop: Callable[[int], Any],
+    jobs_done: Jobs,
+    own_baseline: Callable[[str, str], Path],
+) -> None:
+    folder = own_baseline("own", "def restore(image):\n    return image\n")
+    with pytest.raises(KeyboardInterrupt):
+        score([folder], tiny.split, leaderboards=boards, progress=stop(2))
+    jobs_done.clear()
+    (folder / "weights.txt").write_text("other weights")
+    (outcome,) = score([folder], tiny.split, leaderboards=boards)
+    assert outcome.resumed == 0
+    assert len(jobs_done) == 5
+
+
+def test_a_run_beside_another_on_the_same_submission_is_refused(tiny: Tiny, boards: Path, path: Path) -> None:
+    folder = tiny.outputs("team")
+    other = Journal(path, "key", "team")
+    other.open()
+    with pytest.raises(EvaluatorError, match="Another run is scoring team"):
+        score([folder], tiny.split, leaderboards=boards)
+    other.close()
+    assert score([folder], tiny.split, leaderboards=boards)[0].card is not None
+
+
+def test_results_come_back_from_the_journal_as_they_were(tmp_path: Path) -> None:
+    written = {case: result(case, value) for case, value in (("a", 0.1 + 0.2), ("b/1", 5e-324), ("ü", -0.0))}
+    journal = Journal(tmp_path / "deep" / "j.jsonl", "key", "team")
+    assert journal.open() == {}
+    for one in written.values():
+        journal.append(one)
+    journal.close()
+    again = Journal(journal.path, "key", "team")
+    assert again.open() == written
+    again.close()
+
+
+def test_a_case_stands_in_the_file_before_the_run_goes_on(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.jsonl", "key", "team")
+    journal.open()
+    journal.append(result("a"))
+    lines = journal.path.read_text().splitlines()
+    assert json.loads(lines[-1])["case"] == "a"
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"\xff\xfe\n", b"{}\n", b"null\n", b'{"journal": 1, "key": "other"}\n', b'{"journal": 1}']
+)
+def test_what_is_no_journal_of_this_run_is_started_anew(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "j.jsonl"
+    path.write_bytes(content)
+    journal = Journal(path, "key", "team")
+    assert journal.open() == {}
+    journal.append(result("a"))
+    journal.close()
+    assert [json.loads(line).get("case") for line in path.read_text().splitlines()] == [None, "a"]
+    again = Journal(path, "key", "team")
+    assert set(again.open()) == {"a"}
+    again.close()
