@@ -36,7 +36,7 @@ def parse_toml(model: type[Model], data: bytes, file: str, code: str) -> tuple[M
         ]
     try:
         values = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, numbers of absurd length
         return None, [Finding.error(code, file, "TOML in UTF-8", str(error), "Mend the syntax at the place named.")]
     try:
         return model.model_validate(values), []
@@ -45,11 +45,11 @@ def parse_toml(model: type[Model], data: bytes, file: str, code: str) -> tuple[M
 
 
 def _explain(model: type[BaseModel], problem: Mapping[str, Any], file: str, code: str) -> Finding:
-    path = tuple(str(part) for part in problem["loc"])
-    key = ".".join(path) or "the file"
+    shown, fields = _walk(model, tuple(str(part) for part in problem["loc"]))
+    key = ".".join(shown) or "the file"
     if problem["type"] == "extra_forbidden":
-        known = sorted(_fields_at(model, path[:-1]))
-        hint = did_you_mean(path[-1], known).strip() or f"Keys allowed here: {', '.join(known) or 'none'}."
+        known = sorted(fields)
+        hint = did_you_mean(shown[-1], known).strip() or f"Keys allowed here: {', '.join(known) or 'none'}."
         return Finding.error(code, file, "only known keys", f"the key {key}", hint)
     if problem["type"] == "missing":
         return Finding.error(code, file, f"the key {key}", "nothing", "Add it.")
@@ -59,19 +59,39 @@ def _explain(model: type[BaseModel], problem: Mapping[str, Any], file: str, code
     return Finding.error(code, file, f"{key}: {message[:1].lower()}{message[1:]}", got, f"Correct {key}.")
 
 
-def _fields_at(model: type[BaseModel], path: tuple[str, ...]) -> set[str]:
-    """Collect the keys of every model that may stand at `path`, looking through containers and unions."""
-    level: set[Any] = {model}
+def _walk(model: type[BaseModel], path: tuple[str, ...]) -> tuple[list[str], set[str]]:
+    """Follow an error's path; return it as the file's author knows it, and the keys allowed beside its last part.
+
+    A union's tag, which pydantic puts into the path, stands in no file: it only picks one of the models.
+    """
+    level, shown, in_mapping = {model}, [], False
+    fields = set(model.model_fields)
     for part in path:
-        following: set[Any] = set()
-        for kind in level:
-            fields = kind.model_fields
-            if part in fields:
-                following |= _models_in(fields[part].annotation)
-            else:  # a name in a mapping, an index in a list, or a union's tag: the models stay
-                following.add(kind)
-        level = following
-    return {name for kind in level for name in kind.model_fields}
+        tagged = {kind for kind in level if part in _tags(kind)}
+        if in_mapping is False and len(level) > 1 and tagged:
+            level = tagged
+            fields = {name for kind in level for name in kind.model_fields}
+            continue
+        shown.append(part)
+        fields = {name for kind in level for name in kind.model_fields}
+        if in_mapping:
+            in_mapping = False  # a name in a mapping: the models stay
+            continue
+        annotations = [kind.model_fields[part].annotation for kind in level if part in kind.model_fields]
+        if annotations:
+            level = {m for annotation in annotations for m in _models_in(annotation)}
+            in_mapping = any(typing.get_origin(annotation) is dict for annotation in annotations)
+    return shown, fields
+
+
+def _tags(kind: type[BaseModel]) -> set[str]:
+    """Return the literal values of a model's fields: what a union may tell it by."""
+    return {
+        str(value)
+        for field in kind.model_fields.values()
+        if typing.get_origin(field.annotation) is typing.Literal
+        for value in typing.get_args(field.annotation)
+    }
 
 
 def _models_in(annotation: Any) -> set[Any]:  # noqa: ANN401 - an annotation is any object

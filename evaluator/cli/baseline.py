@@ -32,7 +32,9 @@ def list_baselines(output_format: str) -> None:
         print_json({name: {"method": m.method, "description": m.description} for name, m in found.items()})
         return
     print_table(
-        ["baseline", "method", "what it does"], [[n, m.method or "", m.description] for n, m in found.items()], left=3
+        ["baseline", "method", "what it does"],
+        [[n, m.method or "", m.description] for n, m in found.items()],
+        text=(0, 1, 2),
     )
 
 
@@ -42,6 +44,7 @@ def list_baselines(output_format: str) -> None:
 @options.split
 @options.data
 @options.leaderboards
+@options.weights
 @options.workers
 @options.output_format
 @click.pass_context

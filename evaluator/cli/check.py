@@ -34,7 +34,12 @@ def command(
     chosen = load_task(task)
     opened = chosen.split(split, data)
     label = f"{chosen.id}/{opened.name}"
-    outcomes = check(submissions, opened, workers=options.worker_count(workers), progress=RunProgress(label))
+    outcomes = check(
+        options.submission_paths(submissions),
+        opened,
+        workers=options.worker_count(workers),
+        progress=RunProgress(label),
+    )
     for outcome in outcomes:
         count = sum(f.severity is Severity.ERROR for f in outcome.findings)
         verdict = outcome.message or (f"{count} errors" if count else "ready to be scored")

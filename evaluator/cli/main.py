@@ -12,7 +12,7 @@ from click_default_group import DefaultGroup
 
 from evaluator._version import __version__
 
-_VERBS = ("score", "check", "rank", "site", "tasks", "data", "metrics", "baseline")
+_VERBS = ("score", "check", "rank", "site", "tasks", "data", "metrics", "weights", "baseline")
 
 
 class _Verbs(DefaultGroup):

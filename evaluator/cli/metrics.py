@@ -1,10 +1,16 @@
-"""`evaluate metrics` and `evaluate metrics explain`."""
+"""`evaluate metrics` and its verbs: explain, spread, conformance."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from evaluator.cli import options
+
+if TYPE_CHECKING:
+    from evaluator.metrics import Aggregate
 
 _FIELDS = (
     ("direction", "direction"),
@@ -24,7 +30,9 @@ _FIELDS = (
 )
 
 
-@click.group("metrics", invoke_without_command=True, short_help="List the metrics, or explain one.")
+@click.group(
+    "metrics", invoke_without_command=True, short_help="List the metrics, explain one, or compare their variants."
+)
 @options.output_format
 @click.pass_context
 def command(context: click.Context, output_format: str) -> None:
@@ -40,8 +48,8 @@ def command(context: click.Context, output_format: str) -> None:
     if output_format == "json":
         print_json({c.id: asdict(c) for c in contracts})
         return
-    rows = [[c.id, c.arrow, c.title, c.used_by] for c in contracts]
-    print_table(["metric", "", "what it is", "used by"], rows, left=4)
+    rows = [[c.id, c.arrow, c.title + (" (flawed)" if c.flaw else ""), c.used_by] for c in contracts]
+    print_table(["metric", "", "what it is", "used by"], rows, text=(0, 1, 2, 3))
 
 
 @command.command("explain")
@@ -59,6 +67,82 @@ def explain(metric_id: str, output_format: str) -> None:
         print_json(asdict(contract))
         return
     click.echo(f"{contract.id}: {contract.title}")
+    if contract.flaw:
+        click.echo(f"  flaw              {contract.flaw}; kept because published numbers rest on it")
     for name, label in _FIELDS:
         value = getattr(contract, name)
         click.echo(f"  {label:<17} {value if value != '' else '–'}")
+    if not contract.reference:
+        click.echo("  reference         none needed")
+    for name, meaning in contract.extra.items():
+        click.echo(f"  published with it {name}: {meaning}")
+
+
+@command.command("spread")
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path),
+    metavar="REF",
+    help="The reference image or folder; without it, only metrics that need none have a value.",
+)
+@options.weights
+@options.output_format
+@click.argument("output", type=click.Path(path_type=Path), metavar="OUT")
+def spread_command(*, reference: Path | None, output: Path, output_format: str) -> None:
+    """Print every variant of every metric for one image (or folder) side by side: why is my number different?"""
+    from evaluator import metrics
+    from evaluator.cli.output import print_json, print_table
+    from evaluator.scoring import spread
+
+    found = spread(output, reference)
+    if output_format == "json":
+        print_json({m: _aggregate_json(a) for m, a in found.items()})
+        return
+    rows = []
+    for metric, result in found.items():
+        contract = metrics.get(metric).contract
+        shown = contract.format(result.value) if result.value is not None else result.state.value.replace("_", " ")
+        extra = "".join(f" {name} {value:.4f}" for name, value in result.extra.items())
+        note = f"FLAW: {contract.flaw}" if contract.flaw else contract.used_by
+        rows.append([metric, f"{shown}{'*' if result.infinite and result.value is not None else ''}{extra}", note])
+    print_table(["metric", "value", "used by"], rows, text=(0, 2))
+    infinite = max((r.infinite for r in found.values() if r.value is not None), default=0)
+    if infinite:
+        click.echo(f"* {infinite} identical pairs are infinite and left out of the mean.")
+    for reason in sorted({r.detail for r in found.values() if r.value is None and r.detail}):
+        click.echo(f"no value: {reason}")
+
+
+@command.command("conformance")
+@options.output_format
+def conformance_command(output_format: str) -> None:
+    """Compare our values with those of the libraries that are installed, on photographs; status 2 if one disagrees."""
+    from dataclasses import asdict
+
+    from evaluator.cli.output import print_json, print_table
+    from evaluator.scoring import conformance
+
+    rows = conformance()
+    if output_format == "json":
+        print_json([asdict(row) for row in rows])
+    else:
+        shown = [[r.pair, r.metric, _digits(r.ours), _digits(r.theirs), r.peer, r.verdict, r.reason] for r in rows]
+        head = ["photograph", "metric", "ours", "theirs", "peer", "verdict", "reason"]
+        print_table(head, shown, text=(0, 1, 4, 5, 6))
+    if any(row.verdict == "DISAGREES" for row in rows):
+        raise click.exceptions.Exit(2)
+
+
+def _digits(value: float | None) -> str:
+    return "–" if value is None else f"{value:.7f}"
+
+
+def _aggregate_json(result: Aggregate) -> dict[str, object]:
+    values: dict[str, object] = {"state": result.state.value, "value": result.value}
+    if result.cases > 1:
+        values |= {"cases": result.cases, "infinite": result.infinite, "not_applicable": result.not_applicable}
+    if result.extra:
+        values["extra"] = dict(result.extra)
+    if result.detail:
+        values["detail"] = result.detail
+    return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,22 @@ output_format = click.option(
     show_default=True,
     help="`json` prints one JSON value on standard output, nothing else.",
 )
+
+
+def _name_weights(_context: click.Context, _option: click.Parameter, folder: Path | None) -> None:
+    # By the environment, so that worker processes find them too.
+    if folder is not None:
+        os.environ["EVALUATOR_WEIGHTS"] = str(folder)
+
+
+weights = click.option(
+    "--weights",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    expose_value=False,
+    callback=_name_weights,
+    help="The folder of weights that metrics need. Else EVALUATOR_WEIGHTS, else the user's cache folder.",
+)
 workers = click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -54,3 +71,21 @@ def board_split(chosen: Task, name: str | None) -> str:
     found = name or chosen.spec.default_split
     chosen.split_spec(found)
     return found
+
+
+def submission_paths(given: tuple[Path, ...]) -> list[Path]:
+    """Return the arguments without documents and hidden files, which a shell's `*` brings along; say which."""
+    from evaluator.cli.output import say
+    from evaluator.findings import EvaluatorError
+
+    def beside(path: Path) -> bool:
+        document = path.is_file() and path.suffix.lower() in (".md", ".txt", ".toml", ".json")
+        return document or path.resolve().name.startswith((".", "__"))
+
+    left_out = [p for p in given if beside(p)]
+    if left_out:
+        say(f"Left out, being no submissions: {', '.join(map(str, left_out))}.")
+    rest = [p for p in given if p not in left_out]
+    if not rest:
+        raise EvaluatorError("There is no submission among the arguments: name a folder or a .zip of outputs.")
+    return rest

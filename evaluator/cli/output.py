@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,17 +30,19 @@ def say(text: str) -> None:
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Print one JSON value to standard output."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON value to standard output, in ASCII: no name can steer the terminal or break its encoding."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, title: str = "") -> None:
+def print_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, text: Collection[int] = (0,), title: str = ""
+) -> None:
     """Print a table to standard output.
 
     Args:
         header: the columns' heads.
         rows: the cells.
-        left: how many columns, from the first, are aligned to the left; the others hold numbers.
+        text: the columns that hold text, by number; the others hold numbers and are aligned to the right.
         title: a line above.
     """
     from rich import box
@@ -52,7 +54,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: i
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, head in enumerate(header):
-        table.add_column(Text(head), justify="left" if number < left else "right", overflow="fold")
+        table.add_column(Text(head), justify="left" if number in text else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(safe(cell)) for cell in row))
     if title:
@@ -92,7 +94,7 @@ def print_board(board: Board) -> None:
         name = row.submission + (" (baseline)" if row.card.submission.baseline else "")
         rows.append([row.rank_text, name, *(_cell(row.cells[c.id], c) for c in board.columns)])
     header = ["rank", "submission", *(f"{c.id} {c.arrow}" for c in board.columns)]
-    print_table(header, rows, left=2, title=f"{board.task.spec.title} · {board.task.id}/{board.split}")
+    print_table(header, rows, text=(0, 1), title=f"{board.task.spec.title} · {board.task.id}/{board.split}")
     for line in notes(board):
         click.echo(safe(line))
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @options.split
 @options.data
 @options.leaderboards
+@options.weights
 @options.workers
 @options.output_format
 @click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SUBMISSION...")
@@ -44,7 +45,7 @@ def command(
 
     chosen = load_task(task)
     opened = chosen.split(split, data)
-    paths = _submissions(submissions)
+    paths = options.submission_paths(submissions)
     outcomes = score(
         paths,
         opened,
@@ -66,24 +67,6 @@ def command(
         say(f"Scorecards: {leaderboards / chosen.id / opened.name}. Pages: `evaluate site`.")
     if any(o.has_errors for o in outcomes):
         raise click.exceptions.Exit(2)
-
-
-def _submissions(given: tuple[Path, ...]) -> list[Path]:
-    """Return the arguments without documents and hidden files, which a shell's `*` brings along; say which."""
-    from evaluator.cli.output import say
-    from evaluator.findings import EvaluatorError
-
-    def beside(path: Path) -> bool:
-        document = path.is_file() and path.suffix.lower() in (".md", ".txt", ".toml", ".json")
-        return document or path.name.startswith((".", "__"))
-
-    left_out = [p for p in given if beside(p)]
-    if left_out:
-        say(f"Left out, being no submissions: {', '.join(map(str, left_out))}.")
-    rest = [p for p in given if p not in left_out]
-    if not rest:
-        raise EvaluatorError("There is no submission among the arguments: name a folder or a .zip of outputs.")
-    return rest
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def command(context: click.Context, output_format: str) -> None:
         print_json([_brief(t) for t in tasks])
         return
     rows = [[t.id, t.spec.title, ", ".join(_here(t, name) for name in t.spec.splits)] for t in tasks]
-    print_table(["task", "title", "splits"], rows, left=3)
+    print_table(["task", "title", "splits"], rows, text=(0, 1, 2))
     click.echo("(–) the data of this split is not on this machine: `evaluate tasks show TASK` says how to get it.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ class Runtime(BaseModel):
     cases: int
     median_s: float
     p95_s: float
+    """By nearest rank: at least 95 % of the cases took no longer."""
     s_per_megapixel: float
     """Total time over total megapixels."""
 
@@ -33,6 +35,6 @@ def summarise(seconds: Sequence[float], pixels: Sequence[int]) -> Runtime | None
     return Runtime(
         cases=len(ordered),
         median_s=statistics.median(ordered),
-        p95_s=ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))],
+        p95_s=ordered[math.ceil(0.95 * len(ordered)) - 1],
         s_per_megapixel=sum(seconds) / (sum(pixels) / 1e6),
     )

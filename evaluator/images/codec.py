@@ -1,7 +1,8 @@
 """Decode image files to pixels and write PNG.
 
-JPEG, WebP and BMP are decoded by Pillow, which refuses truncated files where OpenCV fills them with gray; PNG and
-TIFF by OpenCV, which keeps 16 bits where Pillow drops the low byte. Both give the same pixels for baseline JPEG.
+JPEG, WebP and BMP are decoded by Pillow, which refuses truncated files where OpenCV fills them with gray; PNG by
+OpenCV, which keeps 16 bits where Pillow drops the low byte; plain TIFF by tifffile, compressed TIFF by OpenCV. Pillow
+and OpenCV give the same pixels for baseline JPEG.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from evaluator.images.header import Header, inspect
 from evaluator.images.pixels import ImageProblem, Pixels, peak_of
 
+_PLAIN_TIFF = (1, 8, 32946, 32773)  # tag Compression: none, Deflate (two numbers), PackBits
+
 
 def decode(data: bytes, header: Header | None = None) -> Pixels:
     """Decode an image file's bytes to `(H, W, C)` pixels in RGB order, every bit kept, no rotation applied.
@@ -27,10 +30,16 @@ def decode(data: bytes, header: Header | None = None) -> Pixels:
         ImageProblem: damaged file, unknown format, or values that are no pixels (NaN, infinity).
     """
     header = header or inspect(data)
+    if header.format == "PNG" and header.alpha and header.channels == 2:
+        # OpenCV expands gray with alpha to four channels, and drops a transparent gray level.
+        fix = "Save it without transparency."
+        raise ImageProblem("alpha", expected="gray without transparency", got="gray with it", fix=fix)
     try:
         if header.format == "NPY":
             array = _decode_npy(data)
-        elif header.format in ("PNG", "TIFF"):
+        elif header.format == "TIFF":
+            array = _decode_tiff(data)
+        elif header.format == "PNG":
             array = _decode_opencv(data)
         else:
             array = _decode_pillow(data, header)
@@ -92,6 +101,25 @@ def _decode_npy(data: bytes) -> NDArray[np.generic]:
     array: NDArray[np.generic] = np.load(io.BytesIO(data), allow_pickle=False)
     array = array[:, :, None] if array.ndim == 2 else array
     return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))
+
+
+def _decode_tiff(data: bytes) -> NDArray[np.generic]:
+    """Decode by tifffile what needs no codec of its own, else by OpenCV, which turns pixels by the orientation tag."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        page = tiff.pages.first
+        orientation = page.tags.get("Orientation")
+        if page.compression in _PLAIN_TIFF and page.photometric != tifffile.PHOTOMETRIC.PALETTE:
+            array = page.asarray()
+            if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and array.ndim == 3:
+                array = np.moveaxis(array, 0, -1)
+            return np.ascontiguousarray(array[:, :, None] if array.ndim == 2 else array)
+        if orientation and orientation.value != 1:
+            raise ValueError("a compressed TIFF file with an orientation tag; save it upright and without the tag")
+        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samplesperpixel > 1:
+            raise ValueError("a compressed TIFF file with separate colour planes; save it with interleaved pixels")
+    return _decode_opencv(data)
 
 
 def _decode_opencv(data: bytes) -> NDArray[np.generic]:

@@ -31,6 +31,9 @@ _MAGIC = (
 )
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _NPY_HEADER_LIMIT = 4096
+_TO_SRGB = "Convert the image to sRGB."
+_TIFF_TYPES = ("uint8", "uint16", "float32")
+_MIN_IS_BLACK, _RGB, _PALETTE = 1, 2, 3  # values of the tag PhotometricInterpretation
 _TIFF_OLD_JPEG, _TIFF_JPEG, _TIFF_WEBP = 6, 7, 50001  # values of the tag Compression
 _ORIENTATION = 274  # EXIF tag
 
@@ -124,17 +127,27 @@ def _inspect_tiff(data: bytes) -> Header:
 
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         page = tiff.pages.first
-        dtype = page.dtype
-        if dtype is None:
-            raise _unreadable("a TIFF file of a pixel type that has no array type")
+        if page.photometric not in (_MIN_IS_BLACK, _RGB, _PALETTE):
+            name = getattr(page.photometric, "name", page.photometric)
+            raise ImageProblem(
+                "colour-space", expected="RGB or gray", got=f"a TIFF file of {name} values", fix=_TO_SRGB
+            )
+        if page.dtype is None or page.dtype.name not in _TIFF_TYPES:
+            raise ImageProblem(
+                "pixel-type",
+                expected=f"a TIFF file of {', '.join(_TIFF_TYPES)} values",
+                got=str(page.dtype or "a type that has no array type"),
+                fix="Save it as 8 or 16 bit, or send a .npy array.",
+            )
+        if any(at + size > len(data) for at, size in zip(page.dataoffsets, page.databytecounts, strict=True)):
+            raise _unreadable("a truncated TIFF file")
         orientation = page.tags.get("Orientation")
-        palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE
         return Header(
             "TIFF",
             width=page.imagewidth,
             height=page.imagelength,
-            channels=3 if palette else page.samplesperpixel,
-            dtype=dtype.name,
+            channels=3 if page.photometric == _PALETTE else page.samplesperpixel,
+            dtype=page.dtype.name,
             alpha=bool(page.extrasamples),
             frames=len(tiff.pages),
             orientation=int(orientation.value) if orientation else 1,
@@ -190,7 +203,7 @@ def _inspect_pillow(data: bytes, kind: str) -> Header:
                 "colour-space",
                 expected="RGB or gray",
                 got=f"a {kind} file with CMYK colours",
-                fix="Convert the image to sRGB.",
+                fix=_TO_SRGB,
             )
         bands = image.getbands()
         return Header(
@@ -202,5 +215,15 @@ def _inspect_pillow(data: bytes, kind: str) -> Header:
             alpha=bands[-1] == "A" or "transparency" in image.info,
             frames=getattr(image, "n_frames", 1),
             orientation=int(image.getexif().get(_ORIENTATION, 1)),
-            lossy=kind == "JPEG" or (kind == "WEBP" and b"VP8 " in data[12:64]),
+            lossy=kind == "JPEG" or (kind == "WEBP" and _has_lossy_webp(data, 12, len(data))),
         )
+
+
+def _has_lossy_webp(data: bytes, at: int, end: int) -> bool:
+    """Walk RIFF chunks; frames of an animation hold chunks of their own, after 16 bytes."""
+    while at + 8 <= end:
+        name, size = struct.unpack_from("<4sI", data, at)
+        if name == b"VP8 " or (name == b"ANMF" and _has_lossy_webp(data, at + 24, min(at + 8 + size, end))):
+            return True
+        at += 8 + size + size % 2
+    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -18,6 +19,10 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def _plain_lines(text: str) -> str:
+    return "\n".join(_plain(line.replace("\t", " ")) for line in text.split("\n"))
+
+
 def _http(url: str) -> str:
     if not url.startswith(("https://", "http://")):
         raise ValueError("is not an http or https address")
@@ -25,7 +30,7 @@ def _http(url: str) -> str:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
-LongText = Annotated[str, Field(max_length=4000)]
+LongText = Annotated[str, Field(max_length=4000), AfterValidator(_plain_lines)]
 Url = Annotated[str, Field(max_length=500), AfterValidator(_plain), AfterValidator(_http)]
 SubmissionId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$")]
 
@@ -50,10 +55,15 @@ class Outputs(_Strict):
 
     @model_validator(mode="after")
     def _inside(self) -> Outputs:
-        parts = self.folder.replace("\\", "/").split("/")
-        if self.folder.startswith("/") or ".." in parts or ":" in self.folder:
+        if self.folder.startswith("/") or ".." in self.folder.split("/") or any(c in self.folder for c in ":\\"):
             raise ValueError("must be a folder inside the submission, written with forward slashes")
         return self
+
+    @property
+    def inside(self) -> str:
+        """The folder without needless parts; empty for the submission's own."""
+        name = PurePosixPath(self.folder).as_posix()
+        return "" if name == "." else name
 
 
 class Python(_Strict):
@@ -66,7 +76,7 @@ class Python(_Strict):
 class Reported(_Strict):
     """What the team says, not what was measured here; shown as such."""
 
-    runtime_ratio: Annotated[float, Field(gt=0)] | None = None
+    runtime_ratio: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """The challenge's reference runtime divided by this method's, on the organisers' hardware."""
 
 

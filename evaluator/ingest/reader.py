@@ -95,7 +95,13 @@ def _compare(header: Header, name: str, expected: Expected) -> list[Finding]:
         code = "gray" if header.channels == 1 else "channels"
         got = "1 channel (gray)" if header.channels == 1 else f"{header.channels} channels"
         found.append(
-            Finding.error(code, name, f"{channels} channel{'s' if channels > 1 else ''}", got, "Save it as RGB.")
+            Finding.error(
+                code,
+                name,
+                f"{channels} channel{'s' if channels > 1 else ''}",
+                got,
+                f"Save it as {'RGB' if channels == 3 else 'gray'}.",
+            )
         )
     if header.frames != 1:
         found.append(Finding.error("frames", name, "one image", f"{header.frames}", "Save one image a file."))

@@ -51,6 +51,13 @@ class FolderSource:
             for file in sorted([*files, *(s for s in subfolders if (Path(folder) / s).is_symlink())]):
                 path = Path(folder) / file
                 name = path.relative_to(self.path).as_posix()
+                if not name.isprintable():
+                    shown = name.encode("utf-8", "backslashreplace").decode()
+                    what = "a name with bytes or characters that cannot be shown"
+                    findings.append(
+                        Finding.error("unsafe-name", repr(shown), "a printable UTF-8 name", what, "Rename it.")
+                    )
+                    continue
                 status = path.lstat()
                 if stat.S_ISREG(status.st_mode):
                     found[name] = status.st_size
@@ -101,7 +108,7 @@ class ZipSource:
         """
         try:
             members = self._archive().infolist()
-        except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+        except Exception as error:  # zipfile raises many kinds of exceptions on damaged directories
             finding = Finding.error("archive", self.path.name, "a zip archive", f"{error}", "Make the archive again.")
             raise EvaluatorError(f"{self.path} cannot be opened.", [finding]) from None
         if len(members) > ENTRY_LIMIT:
@@ -114,7 +121,7 @@ class ZipSource:
         folded: dict[str, str] = {}
         for member in members:
             name = member.filename
-            if member.is_dir():
+            if name.endswith("/"):
                 continue
             problem = _member_problem(member, folded)
             if problem:
@@ -143,9 +150,9 @@ def _member_problem(member: zipfile.ZipInfo, folded: dict[str, str]) -> Finding 
     parts = name.split("/")
     unsafe = (
         name.startswith("/")
-        or ".." in parts
+        or any(part in ("", ".", "..") for part in parts)
         or any(s in name for s in _WINDOWS_SEPARATORS)
-        or any(ord(c) < 32 for c in name)
+        or not name.isprintable()
         or len(name.encode("utf-8", "replace")) > NAME_LIMIT
         or len(parts) > DEPTH_LIMIT
     )

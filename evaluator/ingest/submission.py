@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from evaluator.findings import EvaluatorError, Finding, has_errors
-from evaluator.images.header import SUFFIXES
+from evaluator.images import SUFFIXES
 from evaluator.ingest.baselines import baselines_folder, is_baseline
 from evaluator.ingest.manifest import FILE_NAME, Manifest
 from evaluator.ingest.sources import FolderSource, Source, TooLarge, ZipSource
@@ -98,7 +98,7 @@ def open_submission(path: Path, case_ids: Sequence[str]) -> Submission:
         if fatal:
             raise EvaluatorError(f"{path} cannot be scored.", findings)
         return Submission(identifier, manifest, source, {}, tuple(findings))
-    matched = _match(names, prefix + manifest.outputs.folder.strip("./"), case_ids)
+    matched = _match(names, prefix + manifest.outputs.inside, case_ids)
     findings += matched.findings
     if not matched.files and not matched.blocked_twice:
         findings.append(_nothing_matches(path, names, case_ids))
@@ -160,7 +160,7 @@ def _read_manifest(source: Source, names: Mapping[str, int], prefix: str) -> tup
 def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
     resolved = path.resolve()
     derived = re.sub(r"[^a-z0-9_.-]+", "-", (resolved.stem if resolved.is_file() else resolved.name).lower())
-    identifier = manifest.id or derived.strip("-.")[:40] or "submission"
+    identifier = manifest.id or derived.strip("-._")[:40].strip("-._") or "submission"
     taken = (baselines_folder() / identifier / FILE_NAME).is_file()
     if taken and not is_baseline(path):
         return identifier, Finding.error(

@@ -1,31 +1,38 @@
 """Metrics as contracts: each id names everything that changes its number. Knows no task and no file."""
 
+from evaluator.metrics import weights
 from evaluator.metrics.contract import (
     Aggregate,
     Contract,
+    Measured,
     Metric,
     MissingRule,
     NotApplicable,
     Score,
     State,
+    Unavailable,
     Undefined,
     aggregate,
 )
-from evaluator.metrics.registry import compute, evaluate, get, ids, metrics
+from evaluator.metrics.registry import compute, evaluate, get, ids, known_weights, metrics
 
 __all__ = [
     "Aggregate",
     "Contract",
+    "Measured",
     "Metric",
     "MissingRule",
     "NotApplicable",
     "Score",
     "State",
+    "Unavailable",
     "Undefined",
     "aggregate",
     "compute",
     "evaluate",
     "get",
     "ids",
+    "known_weights",
     "metrics",
+    "weights",
 ]

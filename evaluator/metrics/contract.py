@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,10 @@ class NotApplicable(ValueError):
     """The metric is not defined for images of this kind; the message says why."""
 
 
+class Unavailable(Exception):
+    """Something the metric needs is not on this machine; the message says what, and the line to type."""
+
+
 class Undefined(ValueError):
     """The metric's formula gives no number for this pair; the message says why."""
 
@@ -57,11 +61,24 @@ class Score:
     state: State
     value: float | None = None
     detail: str = ""
+    extra: Mapping[str, float] = field(default_factory=dict)
+    """What the metric publishes beside its value, by name (see its contract)."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a metric's function may return instead of a plain float."""
+
+    value: float
+    extra: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """One metric over a split. `partial` is the mean over the scored cases when the state is `incomplete`."""
+    """One metric over a split. `partial` is the mean over the scored cases when the state is `incomplete`.
+
+    `extra` holds the mean over the scored cases of what the metric publishes beside its value.
+    """
 
     state: State
     value: float | None
@@ -73,6 +90,7 @@ class Aggregate:
     not_applicable: int = 0
     partial: float | None = None
     detail: str = ""
+    extra: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,11 +109,17 @@ class Contract:
     window: str
     border: str
     pooling: str
-    aggregation: Literal["mean", "geometric mean"]
+    aggregation: Literal["mean", "geometric mean", "pooled"]
     identical: str
     minimum_size: int
     source: str
     used_by: str
+    reference: bool = True
+    """Whether the metric compares with a reference."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """What is published beside the value: name → what it is."""
+    flaw: str = ""
+    """What is wrong with a definition that is kept only because published tables rest on it."""
 
     @property
     def arrow(self) -> str:
@@ -107,23 +131,33 @@ class Contract:
         return f"{value:.{self.decimals}f}"
 
 
+Measure = Callable[[Image, Image, float], float | Measured]
+
+
 @dataclass(frozen=True)
 class Metric:
-    """A contract and the function that keeps it.
+    """A contract and the functions that keep it.
 
-    `measure` takes output and reference as float64 `(H, W, C)` images and the peak; it returns a float, `inf` for
-    identical images where the contract says so, and raises `NotApplicable` or `Undefined`.
+    `measure` takes output and reference as float64 `(H, W, C)` images and the peak; it returns a float or `Measured`,
+    `inf` for identical images where the contract says so, and raises `NotApplicable`, `Undefined` or `Unavailable`.
+    A metric that needs no reference does not look at it.
+
+    A metric may split the work: `prepare(reference, peak)` returns what depends on the reference alone, and
+    `compare(output, prepared, peak)` the value; both together are `measure`. Metrics with the same `prepare` share
+    what it returns.
     """
 
     contract: Contract
-    measure: Callable[[Image, Image, float], float]
+    measure: Measure
+    prepare: Callable[[Image, float], Any] | None = None
+    compare: Callable[[Image, Any, float], float | Measured] | None = None
 
 
 def aggregate(contract: Contract, scores: Sequence[Score], missing: MissingRule) -> Aggregate:
     """Reduce per-case scores to one number by the contract's aggregation.
 
-    Infinite scores are left out and counted. Cases where the metric is not applicable are left out and counted: that
-    depends on the case alone, so it is the same for every submission.
+    Infinite scores are left out and counted (when pooled, they count with an error of 0). Cases where the metric is
+    not applicable are left out and counted: that depends on the case alone, so it is the same for every submission.
 
     Args:
         contract: the metric's contract.
@@ -133,12 +167,13 @@ def aggregate(contract: Contract, scores: Sequence[Score], missing: MissingRule)
     count = Counter(s.state for s in scores)
     values = [s.value for s in scores if s.state is State.OK and s.value is not None]
     lost = sum(count[state] for state in _LOST)
-    tally = {
+    tally: dict[str, Any] = {
         "cases": len(scores),
         "scored": len(values) + count[State.INFINITE],
         "infinite": count[State.INFINITE],
         "lost": lost,
         "not_applicable": count[State.NOT_APPLICABLE],
+        "extra": _mean_extra(contract, scores),
     }
     detail = next((s.detail for s in scores if s.state is not State.OK and s.detail), "")
     if count[State.UNAVAILABLE]:
@@ -147,14 +182,23 @@ def aggregate(contract: Contract, scores: Sequence[Score], missing: MissingRule)
         partial = _mean(contract, values) if values else None
         return Aggregate(State.INCOMPLETE, None, **tally, partial=partial, detail=detail)
     values += [contract.worst] * lost
+    if contract.aggregation == "pooled" and values:
+        values += [math.inf] * count[State.INFINITE]
     if values:
         return Aggregate(State.OK, _mean(contract, values), **tally, substituted=lost, detail=detail)
     state = State.INFINITE if count[State.INFINITE] else State.NOT_APPLICABLE
     return Aggregate(state, None, **tally, detail=detail)
 
 
+def _mean_extra(contract: Contract, scores: Sequence[Score]) -> dict[str, float]:
+    found = {name: [s.extra[name] for s in scores if name in s.extra] for name in contract.extra}
+    return {name: math.fsum(values) / len(values) for name, values in found.items() if values}
+
+
 def _mean(contract: Contract, values: Sequence[float]) -> float:
     # fsum is exact, so the result does not depend on the order in which cases were finished.
     if contract.aggregation == "geometric mean":
         return math.exp(math.fsum(math.log(v) for v in values) / len(values))
+    if contract.aggregation == "pooled":  # of decibels: the mean of what they are the logarithms of
+        return -10 * math.log10(math.fsum(10 ** (-v / 10) for v in values) / len(values))
     return math.fsum(values) / len(values)

@@ -49,6 +49,28 @@ METRICS = (
     ),
     Metric(
         Contract(
+            id="rmse_mean",
+            version=1,
+            title="Mean of per-image RMSE",
+            direction="lower",
+            unit="of peak",
+            worst=1.0,
+            decimals=5,
+            colour="RGB, all channels in one mean",
+            range="as the protocol hands it over",
+            window="none",
+            border="none cropped",
+            pooling="root of the mean squared error of an image, divided by the peak",
+            aggregation="mean",
+            identical="0",
+            minimum_size=1,
+            source="definition; larger than rmse_rel unless all images have the same error",
+            used_by="no published table known; often taken for RMSE_rel",
+        ),
+        rmse,
+    ),
+    Metric(
+        Contract(
             id="rmse_rel",
             version=1,
             title="RMSE_rel = 10^(−mean PSNR/20)",

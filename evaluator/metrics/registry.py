@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluator.findings import EvaluatorError, did_you_mean
 from evaluator.metrics import errors, ms_ssim, psnr, ssim
-from evaluator.metrics.contract import Image, Metric, NotApplicable, Score, State, Undefined
+from evaluator.metrics.contract import Image, Measured, Metric, NotApplicable, Score, State, Unavailable, Undefined
+from evaluator.metrics.weights import KNOWN, Weights
 
 _MODULES = (psnr, ssim, ms_ssim, errors)
 
@@ -19,6 +21,12 @@ _MODULES = (psnr, ssim, ms_ssim, errors)
 def metrics() -> dict[str, Metric]:
     """Return all metrics by id, in the order in which tables show them."""
     return {metric.contract.id: metric for module in _MODULES for metric in module.METRICS}
+
+
+def known_weights() -> list[Weights]:
+    """Return the weights that metrics may need."""
+    metrics()  # importing the metrics registers them
+    return list(KNOWN.values())
 
 
 def ids() -> list[str]:
@@ -39,42 +47,66 @@ def get(metric_id: str) -> Metric:
         raise EvaluatorError(f"There is no metric {metric_id!r}.{hint}") from None
 
 
-def evaluate(metric_id: str, *, output: Image, reference: Image, peak: float) -> Score:
+def evaluate(
+    metric_id: str, *, output: Image, reference: Image | None, peak: float, prepared: dict[Any, Any] | None = None
+) -> Score:
     """Return one metric of one pair as a score with its state; never raises for what an image may hold.
 
     Args:
         metric_id: a metric's id.
         output: `(H, W, C)` float64 values; 0 to `peak` in a well-formed output.
-        reference: the same shape.
+        reference: the same shape; may be None for a metric that needs none.
         peak: the value of full white.
+        prepared: an empty dict that is given again with the same reference, so that what depends on the reference
+            alone is computed once; metrics of a family share it.
     """
     metric = get(metric_id)
+    if metric.contract.reference and reference is None:
+        return Score(State.NOT_APPLICABLE, detail=f"{metric_id} needs a reference")
     least = metric.contract.minimum_size
-    if min(reference.shape[:2]) < least:
-        size = f"{reference.shape[1]}×{reference.shape[0]}"
+    if min(output.shape[:2]) < least:
+        size = f"{output.shape[1]}×{output.shape[0]}"
         return Score(
             State.NOT_APPLICABLE, detail=f"{metric_id} needs images of {least}×{least} at least; this is {size}"
         )
     try:
-        value = metric.measure(output, reference, peak)
-    except NotApplicable as reason:
-        return Score(State.NOT_APPLICABLE, detail=str(reason))
-    except Undefined as reason:
-        return Score(State.FAILED, detail=str(reason))
+        measured = _measure(metric, output, reference, peak, prepared)
+    except (NotApplicable, Unavailable, Undefined) as reason:
+        return Score(_STATES[type(reason)], detail=str(reason))
+    value, extra = (measured.value, measured.extra) if isinstance(measured, Measured) else (measured, {})
     if math.isinf(value):
-        return Score(State.INFINITE, detail="output and reference are identical")
+        return Score(State.INFINITE, detail="output and reference are identical", extra=extra)
     if math.isnan(value):
         return Score(State.FAILED, detail=f"{metric_id} is not a number for this output")
-    return Score(State.OK, value)
+    return Score(State.OK, value, extra=extra)
 
 
-def compute(metric_id: str, *, output: ArrayLike, reference: ArrayLike, peak: float) -> float:
+_STATES: dict[type[Exception], State] = {
+    NotApplicable: State.NOT_APPLICABLE,
+    Unavailable: State.UNAVAILABLE,
+    Undefined: State.FAILED,
+}
+
+
+def _measure(
+    metric: Metric, output: Image, reference: Image | None, peak: float, prepared: dict[Any, Any] | None
+) -> float | Measured:
+    if reference is None:
+        return metric.measure(output, output, peak)
+    if prepared is None or metric.prepare is None or metric.compare is None:
+        return metric.measure(output, reference, peak)
+    if metric.prepare not in prepared:
+        prepared[metric.prepare] = metric.prepare(reference, peak)
+    return metric.compare(output, prepared[metric.prepare], peak)
+
+
+def compute(metric_id: str, *, output: ArrayLike, reference: ArrayLike | None = None, peak: float) -> float:
     """Compute one metric of one pair of images.
 
     Args:
         metric_id: a metric's id, such as `psnr.f64`; `evaluate metrics` lists them.
         output: `(H, W, C)` or `(H, W)`, any integer or float type, values from 0 to `peak`.
-        reference: the same shape.
+        reference: the same shape; may be left out for a metric that needs none.
         peak: the value of full white: 255 for 8 bit, 65535 for 16 bit, 1 for floats. Never guessed.
 
     Returns:
@@ -82,22 +114,25 @@ def compute(metric_id: str, *, output: ArrayLike, reference: ArrayLike, peak: fl
 
     Raises:
         EvaluatorError: unknown id, shapes that differ, or a peak that is not positive.
-        NotApplicable: the metric is not defined for images of this size.
+        NotApplicable: the metric is not defined for images of this size, or needs a reference.
         Undefined: its formula gives no number for this pair.
+        Unavailable: something it needs is not on this machine.
     """
-    out, ref = _image(output, "output"), _image(reference, "reference")
-    if out.shape != ref.shape:
+    out = _image(output, "output")
+    ref = None if reference is None else _image(reference, "reference")
+    if ref is not None and out.shape != ref.shape:
         raise EvaluatorError(f"output is {out.shape}, reference is {ref.shape}: nothing is resized or cropped to fit.")
     if not peak > 0:
         raise EvaluatorError(f"peak must be positive, got {peak}.")
     score = evaluate(metric_id, output=out, reference=ref, peak=peak)
     if score.state is State.INFINITE:
         return math.inf
-    if score.state is State.NOT_APPLICABLE:
-        raise NotApplicable(score.detail)
     if score.value is None:
-        raise Undefined(score.detail)
+        raise _RAISED.get(score.state, Undefined)(score.detail)
     return score.value
+
+
+_RAISED = {State.NOT_APPLICABLE: NotApplicable, State.UNAVAILABLE: Unavailable}
 
 
 def _image(values: ArrayLike, name: str) -> NDArray[np.float64]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from evaluator.metrics.colour import gray_matlab, luma_601
 from evaluator.metrics.contract import Contract, Image, Metric
-from evaluator.metrics.windows import gaussian_taps, ssim_maps
+from evaluator.metrics.windows import central, gaussian_taps, raw_moments, replicate, ssim_maps, ssim_of
+
+_G11 = gaussian_taps(11, 1.5)
 
 
 def ssim_basicsr(output: Image, reference: Image, peak: float) -> float:
     """Return SSIM with an 11-tap Gaussian window (σ 1.5), population covariance, valid region, mean over channels."""
-    return float(np.mean(ssim_maps(output, reference, peak, gaussian_taps(11, 1.5))[0]))
+    return float(np.mean(ssim_maps(output, reference, peak, _G11)[0]))
 
 
 def ssim_sk_u7(output: Image, reference: Image, peak: float) -> float:
@@ -19,45 +24,180 @@ def ssim_sk_u7(output: Image, reference: Image, peak: float) -> float:
     return float(np.mean(ssim_maps(output, reference, peak, taps, covariance_scale=49 / 48)[0]))
 
 
-_COMMON = {
-    "version": 1,
-    "direction": "higher",
-    "unit": "",
-    "worst": -1.0,
-    "decimals": 4,
-    "colour": "RGB, each channel on its own",
-    "range": "as the protocol hands it over; L = peak, K1 = 0.01, K2 = 0.03",
-    "pooling": "mean of the SSIM map, then of channels",
-    "aggregation": "mean",
-    "identical": "1",
-}
+def ssim_sk_l2(output: Image, reference: Image, peak: float) -> float:
+    """Return scikit-image's default SSIM with twice the dynamic range, as it took for floats before it asked."""
+    taps = np.full(7, 1 / 7)
+    return float(np.mean(ssim_maps(output, reference, 2 * peak, taps, covariance_scale=49 / 48)[0]))
+
+
+def ssim_matlab_ch(output: Image, reference: Image, peak: float) -> float:
+    """Return MATLAB's `ssim` of each channel: Gaussian window, replicated border, every pixel counted."""
+    return float(np.mean(ssim_maps(replicate(output, _G11), replicate(reference, _G11), peak, _G11)[0]))
+
+
+def ssim_matlab3d(output: Image, reference: Image, peak: float) -> float:
+    """Return MATLAB's `ssim` of an RGB array, which it takes as a volume: the window covers the colour axis too."""
+    mixing = _channel_mixing(output.shape[2])
+    planes = raw_moments(replicate(output, _G11), replicate(reference, _G11), _G11)
+    return float(np.mean(ssim_of(central(*(plane @ mixing for plane in planes)), peak)[0]))
+
+
+def _channel_mixing(channels: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Return the `(C, C)` matrix by which 11 Gaussian taps with replicated ends filter along the colour axis."""
+    mixing = np.zeros((channels, channels))
+    for target in range(channels):
+        for offset, tap in zip(range(-5, 6), _G11, strict=True):
+            mixing[min(max(target + offset, 0), channels - 1), target] += tap
+    return mixing
+
+
+def ssim_wang_gray(output: Image, reference: Image, peak: float) -> float:
+    """Return Wang's `ssim_index.m` on MATLAB's gray image: Gaussian window, valid region, no down-sampling."""
+    return ssim_basicsr(gray_matlab(output, peak), gray_matlab(reference, peak), peak)
+
+
+def ssim_wang_auto(output: Image, reference: Image, peak: float) -> float:
+    """Return Wang's `ssim.m`: as `ssim_index.m`, after down-sampling by F = max(1, round(min(H, W)/256))."""
+    factor = max(1, int(np.floor(min(output.shape[:2]) / 256 + 0.5)))
+    small = [_box_downsample(gray_matlab(image, peak), factor) for image in (output, reference)]
+    return ssim_basicsr(small[0], small[1], peak)
+
+
+def _box_downsample(image: Image, factor: int) -> Image:
+    """Return MATLAB's `imfilter(image, ones(F)/F², 'symmetric', 'same')`, every F-th pixel from the first."""
+    if factor == 1:
+        return image
+    # 'same' of an even window is centred half a pixel to the right and below, as MATLAB's imfilter has it.
+    before = (factor - 1) // 2
+    padded = np.pad(image, ((before, factor), (before, factor), (0, 0)), mode="symmetric")
+    height, width = image.shape[:2]
+    rows, columns = range(0, height, factor), range(0, width, factor)
+    total = np.zeros((len(rows), len(columns), image.shape[2]))
+    for i in range(factor):
+        for j in range(factor):
+            total += padded[i : i + height : factor, j : j + width : factor]
+    return total / factor**2
+
+
+def ssim_basicsr_y(output: Image, reference: Image, peak: float) -> float:
+    """Return `ssim.basicsr` of the limited-range BT.601 luma."""
+    return ssim_basicsr(luma_601(output, peak), luma_601(reference, peak), peak)
+
+
+_GAUSSIAN = "Gaussian, 11 taps, σ 1.5, population covariance; no down-sampling"
+_BASICSR = Contract(
+    id="ssim.basicsr",
+    version=1,
+    title="SSIM, Gaussian window, per RGB channel",
+    direction="higher",
+    unit="",
+    worst=-1.0,
+    decimals=4,
+    colour="RGB, each channel on its own",
+    range="as the protocol hands it over; L = peak, K1 = 0.01, K2 = 0.03",
+    window=_GAUSSIAN,
+    border="valid region (5 pixels cropped)",
+    pooling="mean of the SSIM map, then of channels",
+    aggregation="mean",
+    identical="1",
+    minimum_size=11,
+    source="Wang et al. 2004 as in BasicSR calculate_ssim(test_y_channel=False)",
+    used_by="BasicSR family, KAIR, CycleISP helper, DISCNet",
+)
+_SK_U7 = replace(
+    _BASICSR,
+    id="ssim.sk_u7",
+    title="SSIM, scikit-image default, per RGB channel",
+    window="uniform 7×7, sample covariance (×49/48); no down-sampling",
+    border="interior (3 pixels cropped)",
+    minimum_size=7,
+    source="skimage.metrics.structural_similarity(channel_axis=2, data_range=peak)",
+    used_by="dual-pixel defocus deblurring: DPDNet, IFAN, Restormer, DRBNet, K3DN",
+)
+_MATLAB = replace(
+    _BASICSR, border="replicated, every pixel counted", minimum_size=1, pooling="mean of all pixels and channels"
+)
+_WANG = replace(
+    _BASICSR,
+    id="ssim.wang_gray",
+    title="SSIM, Wang's ssim_index.m on gray",
+    colour="MATLAB's rgb2gray, rounded to 8 bit",
+    pooling="mean of the SSIM map",
+    source="Wang's ssim_index.m",
+    used_by="super-resolution and enhancement papers",
+)
 
 METRICS = (
+    Metric(_BASICSR, ssim_basicsr),
     Metric(
-        Contract(
-            id="ssim.basicsr",
-            title="SSIM, Gaussian window, per RGB channel",
-            window="Gaussian, 11 taps, σ 1.5, population covariance; no down-sampling",
-            border="valid region (5 pixels cropped)",
-            minimum_size=11,
-            source="Wang et al. 2004 as in BasicSR calculate_ssim(test_y_channel=False); equals scikit-image with "
-            "gaussian_weights=True, sigma=1.5, use_sample_covariance=False",
-            used_by="BasicSR family, KAIR, CycleISP helper, DISCNet",
-            **_COMMON,  # type: ignore[arg-type]
+        replace(
+            _BASICSR,
+            id="ssim.sk_g",
+            title="SSIM, scikit-image with Wang's window",
+            source="skimage structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False): the "
+            "same number as ssim.basicsr",
+            used_by="RealBlur's script, AIM 2022 reversed ISP",
         ),
         ssim_basicsr,
     ),
+    Metric(_SK_U7, ssim_sk_u7),
     Metric(
-        Contract(
-            id="ssim.sk_u7",
-            title="SSIM, scikit-image default, per RGB channel",
-            window="uniform 7×7, sample covariance (×49/48); no down-sampling",
-            border="interior (3 pixels cropped)",
-            minimum_size=7,
-            source="skimage.metrics.structural_similarity(channel_axis=2, data_range=peak)",
-            used_by="dual-pixel defocus deblurring: DPDNet, IFAN, Restormer, DRBNet, K3DN",
-            **_COMMON,  # type: ignore[arg-type]
+        replace(
+            _MATLAB,
+            id="ssim.matlab3d",
+            title="SSIM, MATLAB's ssim of an RGB array (3-D)",
+            colour="RGB as a volume: the window has 11 taps on the colour axis too",
+            source="MATLAB Image Processing Toolbox ssim(A, ref) with an H×W×3 array; the conv3d of NAFNet and HINet "
+            "is the same in float32 (1e-4 apart on average)",
+            used_by="SIDD, GoPro and HIDE tables of MPRNet, Restormer, Uformer, HINet, NAFNet",
         ),
-        ssim_sk_u7,
+        ssim_matlab3d,
+    ),
+    Metric(
+        replace(
+            _MATLAB,
+            id="ssim.matlab_ch",
+            title="SSIM, MATLAB's ssim of each channel",
+            source="MATLAB Image Processing Toolbox ssim with DataFormat 'SSC', or channel by channel",
+            used_by="no published table known",
+        ),
+        ssim_matlab_ch,
+    ),
+    Metric(_WANG, ssim_wang_gray),
+    Metric(
+        replace(
+            _WANG,
+            id="ssim.wang_auto",
+            title="SSIM, Wang's ssim.m on gray, down-sampled",
+            window="Gaussian, 11 taps, σ 1.5, population covariance; after a box average and every F-th pixel, "
+            "F = max(1, round(min(H, W)/256))",
+            source="Wang's ssim.m",
+            used_by="3D-LUT enhancement papers, older quality assessment papers, piq's default",
+        ),
+        ssim_wang_auto,
+    ),
+    Metric(
+        replace(
+            _BASICSR,
+            id="ssim.basicsr_y",
+            title="SSIM, Gaussian window, BT.601 luma",
+            colour="limited-range BT.601 luma (16 to 235), unrounded",
+            pooling="mean of the SSIM map",
+            source="BasicSR calculate_ssim(test_y_channel=True)",
+            used_by="deraining and super-resolution tables",
+        ),
+        ssim_basicsr_y,
+    ),
+    Metric(
+        replace(
+            _SK_U7,
+            id="ssim.sk_l2",
+            title="SSIM, scikit-image on floats with L = 2",
+            range="as the protocol hands it over; L = 2 × peak",
+            source="skimage structural_similarity of floats without data_range, before version 0.20",
+            used_by="Uformer's GoPro script; published numbers made with old scikit-image",
+            flaw="the dynamic range is taken twice too large, which inflates the score",
+        ),
+        ssim_sk_l2,
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,29 +36,51 @@ def filter_valid(image: Image, taps: NDArray[np.float64]) -> Image:
     return np.asarray(full.reshape(image.shape)[:rows, :columns])
 
 
-def moments(output: Image, reference: Image, taps: NDArray[np.float64]) -> tuple[Image, Image, Image, Image, Image]:
-    """Return windowed means of output and reference, their variances and covariance (population), valid part."""
-    mean_x, mean_y = filter_valid(output, taps), filter_valid(reference, taps)
-    var_x = filter_valid(output * output, taps) - mean_x * mean_x
-    var_y = filter_valid(reference * reference, taps) - mean_y * mean_y
-    cov = filter_valid(output * reference, taps) - mean_x * mean_y
-    return mean_x, mean_y, var_x, var_y, cov
+class Moments(NamedTuple):
+    """Windowed means of output (x) and reference (y), their variances and covariance (population), all of one shape."""
+
+    mean_x: Image
+    mean_y: Image
+    var_x: Image
+    var_y: Image
+    cov: Image
+
+
+def raw_moments(output: Image, reference: Image, taps: NDArray[np.float64]) -> list[Image]:
+    """Return the windowed means of x, y, x², y² and xy over the valid region."""
+    products = (output, reference, output * output, reference * reference, output * reference)
+    return [filter_valid(image, taps) for image in products]
+
+
+def central(mean_x: Image, mean_y: Image, *squares: Image) -> Moments:
+    """Return central moments of the means of x, y, x², y² and xy."""
+    xx, yy, xy = squares
+    return Moments(mean_x, mean_y, xx - mean_x * mean_x, yy - mean_y * mean_y, xy - mean_x * mean_y)
+
+
+def replicate(image: Image, taps: NDArray[np.float64]) -> Image:
+    """Return the image with its border replicated so far that the valid region is the whole image again."""
+    pad = len(taps) // 2
+    return np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
+
+
+def ssim_of(moments: Moments, peak: float, covariance_scale: float = 1.0) -> tuple[Image, Image]:
+    """Return the SSIM map and its contrast-structure part (K1 = 0.01, K2 = 0.03).
+
+    Args:
+        moments: windowed moments.
+        peak: the dynamic range L.
+        covariance_scale: 1 for population covariance, N/(N−1) for sample covariance.
+    """
+    mean_x, mean_y, var_x, var_y, cov = moments
+    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
+    contrast = (2 * covariance_scale * cov + c2) / (covariance_scale * (var_x + var_y) + c2)
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    return luminance * contrast, contrast
 
 
 def ssim_maps(
     output: Image, reference: Image, peak: float, taps: NDArray[np.float64], covariance_scale: float = 1.0
 ) -> tuple[Image, Image]:
-    """Return the SSIM map and its contrast-structure part (K1 = 0.01, K2 = 0.03), both over the valid region.
-
-    Args:
-        output: `(H, W, C)`.
-        reference: `(H, W, C)`.
-        peak: the dynamic range L.
-        taps: the window, separable.
-        covariance_scale: 1 for population covariance, N/(N−1) for sample covariance.
-    """
-    mean_x, mean_y, var_x, var_y, cov = moments(output, reference, taps)
-    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
-    contrast = (2 * covariance_scale * cov + c2) / (covariance_scale * (var_x + var_y) + c2)
-    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
-    return luminance * contrast, contrast
+    """Return the SSIM map and its contrast-structure part over the valid region; see `ssim_of`."""
+    return ssim_of(central(*raw_moments(output, reference, taps)), peak, covariance_scale)

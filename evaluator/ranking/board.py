@@ -193,11 +193,11 @@ def _current_dataset(task: Task, split: str, cards: Sequence[Scorecard]) -> str:
     manifest = task.manifest(task.split_spec(split))
     if manifest is not None:
         return manifest_digest(manifest)
-    return max(cards, key=lambda c: c.started).dataset.digest if cards else ""
+    return max(cards, key=lambda c: (c.started, c.submission.id)).dataset.digest if cards else ""
 
 
 def _stale(task: Task, card: Scorecard, dataset: str) -> str:
-    if card.rules_digest != task.rules_digest():
+    if card.rules_digest != task.rules_digest() or not set(task.spec.metrics) <= set(card.metrics):
         return "scored by another protocol or with other metric versions: score it again"
     if card.dataset.digest != dataset:
         return "scored on other data than the rest of the board: score it again"

@@ -1,10 +1,15 @@
-"""Formulas from task files, evaluated by simpleeval: arithmetic over named numbers, nothing else."""
+"""Formulas from task files: arithmetic over named numbers, nothing else; checked here, evaluated by simpleeval."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from typing import Any
+
+from evaluator.tasks.spec import FORMULA_FUNCTIONS, check_formula
+
+_FUNCTIONS = {"min": min, "max": max, "exp": math.exp, "log": math.log, "sqrt": math.sqrt}
+assert set(_FUNCTIONS) == FORMULA_FUNCTIONS  # noqa: S101
 
 
 def evaluate_formula(formula: str, names: Mapping[str, float]) -> float:
@@ -19,11 +24,11 @@ def evaluate_formula(formula: str, names: Mapping[str, float]) -> float:
     """
     from simpleeval import InvalidExpression, SimpleEval
 
-    functions = {"min": min, "max": max, "exp": math.exp, "log": math.log, "sqrt": math.sqrt}
-    evaluator: Any = SimpleEval(functions=functions, names=dict(names))  # type: ignore[no-untyped-call]
+    check_formula(formula, names)
+    evaluator: Any = SimpleEval(functions=_FUNCTIONS, names=dict(names))  # type: ignore[no-untyped-call]
     try:
         value = float(evaluator.eval(formula))
-    except (InvalidExpression, SyntaxError, TypeError, ArithmeticError) as error:
+    except (InvalidExpression, SyntaxError, TypeError, ArithmeticError, ValueError) as error:
         raise ValueError(f"{formula!r} gives no number: {error}") from None
     if not math.isfinite(value):
         raise ValueError(f"{formula!r} gives no finite number")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluator.metrics import Score, State
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FIRST = ("case", "output", "output_sha256")
-_LAST = "runtime_s"
+_EXTRA = ":"  # between a metric's id and the name of what it publishes beside its value
 
 
 @dataclass(frozen=True)
@@ -28,45 +26,43 @@ class CaseRow:
     """Name of the output in the submission; empty where there is none."""
     output_sha256: str
     scores: dict[str, Score]
-    runtime_s: float | None = None
 
 
-def write_cases(rows: Sequence[CaseRow], metrics: Sequence[str]) -> tuple[str, str]:
-    """Return the table as CSV text, and its sha256 without the runtime column.
-
-    Numbers are written with the fewest digits that give the same float back.
-    """
-    with_times, without = io.StringIO(), io.StringIO()
-    timed = any(row.runtime_s is not None for row in rows)
-    full, bare = csv.writer(with_times, lineterminator="\n"), csv.writer(without, lineterminator="\n")
-    bare.writerow([*_FIRST, *metrics])
-    full.writerow([*_FIRST, *metrics, *([_LAST] if timed else [])])
+def write_cases(rows: Sequence[CaseRow], metrics: Sequence[str]) -> str:
+    """Return the table as CSV text; numbers have the fewest digits that give the same float back."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    extras = {m: sorted({name for row in rows for name in row.scores[m].extra}) for m in metrics}
+    table.writerow([*_FIRST, *(head for m in metrics for head in (m, *(f"{m}{_EXTRA}{name}" for name in extras[m])))])
     for row in rows:
-        cells = [row.case, row.output, row.output_sha256, *(_cell(row.scores[m]) for m in metrics)]
-        bare.writerow(cells)
-        time = "" if row.runtime_s is None else f"{row.runtime_s:.6f}"
-        full.writerow([*cells, *([time] if timed else [])])
-    return with_times.getvalue(), hashlib.sha256(without.getvalue().encode()).hexdigest()
+        cells = []
+        for m in metrics:
+            extra = row.scores[m].extra
+            cells += [_cell(row.scores[m]), *(repr(extra[n]) if n in extra else "" for n in extras[m])]
+        table.writerow([row.case, row.output, row.output_sha256, *cells])
+    return text.getvalue()
 
 
 def _cell(score: Score) -> str:
     return repr(score.value) if score.state is State.OK else score.state.value
 
 
-def read_cases(path: Path) -> list[CaseRow]:
-    """Read a per-case table back."""
+def read_cases(text: str) -> list[CaseRow]:
+    """Read a per-case table back.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is no such table.
+    """
     states = {state.value for state in State}
     rows = []
-    with path.open(encoding="utf-8", newline="") as file:
-        for line in csv.DictReader(file):
-            metrics = [k for k in line if k not in (*_FIRST, _LAST)]
-            scores = {
-                m: Score(State(line[m])) if line[m] in states else Score(State.OK, float(line[m])) for m in metrics
-            }
-            time = line.get(_LAST)
-            rows.append(
-                CaseRow(line["case"], line["output"], line["output_sha256"], scores, float(time) if time else None)
-            )
+    for line in csv.DictReader(io.StringIO(text)):
+        scores = {}
+        for m in (name for name in line if name not in _FIRST and _EXTRA not in name):
+            prefix = f"{m}{_EXTRA}"
+            extra = {n.removeprefix(prefix): float(v) for n, v in line.items() if n.startswith(prefix) and v}
+            known = line[m] in states
+            scores[m] = Score(State(line[m]), extra=extra) if known else Score(State.OK, float(line[m]), extra=extra)
+        rows.append(CaseRow(line["case"], line["output"], line["output_sha256"], scores))
     return rows
 
 

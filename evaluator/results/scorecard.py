@@ -59,6 +59,8 @@ class MetricResult(_Strict):
     not_applicable: int = 0
     partial: float | None = None
     detail: str = ""
+    extra: dict[str, float] = {}
+    """Means of what the metric publishes beside its value."""
     contract: dict[str, Any]
 
     @classmethod
@@ -85,6 +87,6 @@ class Scorecard(_Strict):
     findings: tuple[Finding, ...]
     environment: Environment
     cases_sha256: str
-    """sha256 of the per-case table without its times."""
+    """sha256 of the per-case table."""
     started: str
     wall_time_s: float

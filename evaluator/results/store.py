@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from evaluator.findings import EvaluatorError
 from evaluator.results.cases import CaseRow, read_cases
@@ -59,21 +58,36 @@ class Store:
         return [_load(path) for path in sorted((self.root / task / split).glob(f"*/{CARD}"))]
 
     def read_cases(self, card: Scorecard) -> list[CaseRow]:
-        """Return a scorecard's per-case table."""
-        return read_cases(self.folder(card.task, card.split, card.submission.id) / CASES)
+        """Return a scorecard's per-case table.
+
+        Raises:
+            EvaluatorError: it is missing, damaged, or was changed since it was written.
+        """
+        path = self.folder(card.task, card.split, card.submission.id) / CASES
+        try:
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() != card.cases_sha256:
+                raise ValueError("it is not the table that the scorecard was written with")
+            return read_cases(data.decode("utf-8"))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EvaluatorError(f"{path} cannot be used ({error}). Score the submission again.") from None
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def _load(path: Path) -> Scorecard:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
         version = values.get("schema_version") if isinstance(values, dict) else None
         if version != SCHEMA_VERSION:
             raise EvaluatorError(
                 f"{path} has schema version {version}; this harness reads {SCHEMA_VERSION}. "
                 "Score the submission again, or use the harness that wrote it."
             )
-        return Scorecard.model_validate(values)
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
+        return Scorecard.model_validate_json(json.dumps(values), strict=True)
+    except ValueError as error:  # of JSON, UTF-8 or the model
         why = str(error).splitlines()[0]
         raise EvaluatorError(f"{path} is damaged ({why}). Score the submission again.") from None
 

@@ -33,6 +33,8 @@ class PythonRunner:
 
     folder: Path
     entry: str
+    version: str
+    """sha256 over the baseline's files, by name."""
 
     @classmethod
     def of(cls, submission: Submission) -> PythonRunner:
@@ -43,17 +45,10 @@ class PythonRunner:
         """
         if not submission.is_baseline or submission.manifest.python is None:
             raise EvaluatorError(f"{submission.source.path} is no baseline of the harness; its code is not run.")
-        runner = cls(submission.source.path.resolve(), submission.manifest.python.entry)
-        _load(runner.folder, runner.entry)
+        folder = submission.source.path.resolve()
+        runner = cls(folder, submission.manifest.python.entry, _digest(folder))
+        _load(runner.folder, runner.entry, runner.version)
         return runner
-
-    def digest(self) -> str:
-        """Return the sha256 over the baseline's files, by name."""
-        whole = hashlib.sha256()
-        for file in sorted(p for p in self.folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-            name = file.relative_to(self.folder).as_posix()
-            whole.update(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {name}\n".encode())
-        return whole.hexdigest()
 
     def run(self, image: Pixels) -> tuple[NDArray[Any], float]:
         """Run the model on one input; return its output and the wall time in seconds.
@@ -61,7 +56,7 @@ class PythonRunner:
         Raises:
             RunFailed: it raised, or returned something that is no image.
         """
-        restore = _load(self.folder, self.entry)
+        restore = _load(self.folder, self.entry, self.version)
         array = image.array.copy()  # what the function does to its argument must not reach the reference cache
         begin = time.perf_counter()
         try:
@@ -75,15 +70,26 @@ class PythonRunner:
         return np.ascontiguousarray(output), seconds
 
 
+def _digest(folder: Path) -> str:
+    whole = hashlib.sha256()
+    for file in sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        name = file.relative_to(folder).as_posix()
+        whole.update(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {name}\n".encode())
+    return whole.hexdigest()
+
+
 @lru_cache(maxsize=64)
-def _load(folder: Path, entry: str) -> Restore:
+def _load(folder: Path, entry: str, version: str) -> Restore:
     module_name, _, function_name = entry.partition(":")
     file = folder / f"{module_name}.py"
     spec = importlib.util.spec_from_file_location(f"evaluator_baseline_{folder.name}_{module_name}", file)
     if not file.is_file() or spec is None or spec.loader is None:
         raise EvaluatorError(f"Baseline {folder.name}: there is no {file}, which its entry {entry} names.")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # its own dependencies may be missing, say
+        raise EvaluatorError(f"Baseline {folder.name} cannot be loaded: {type(error).__name__}: {error}.") from error
     function = getattr(module, function_name, None)
     if not callable(function):
         raise EvaluatorError(f"Baseline {folder.name}: {file} defines no function {function_name}.")

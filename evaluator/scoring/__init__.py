@@ -1,6 +1,8 @@
 """The engine: plan → load → score → journal → scorecard. Knows no command line."""
 
+from evaluator.scoring.conformance import conformance
 from evaluator.scoring.engine import Outcome, Progress, check, score
 from evaluator.scoring.jobs import CaseResult
+from evaluator.scoring.spread import spread
 
-__all__ = ["CaseResult", "Outcome", "Progress", "check", "score"]
+__all__ = ["CaseResult", "Outcome", "Progress", "check", "conformance", "score", "spread"]

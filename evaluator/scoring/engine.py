@@ -148,7 +148,10 @@ def check(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> list[Outcome]:
-    """Say everything that `score` would find wrong with submissions, without scoring them. Arguments as for `score`."""
+    """Say what is wrong with submissions as `score` would, without scoring them.
+
+    Arguments as for `score`. Only what a metric or a baseline's run would find is left to `score`.
+    """
     entries, outcomes = _open_all(paths, split, store=None)
     _read_only(entries, split, workers=workers, executor=executor, progress=progress)
     return outcomes
@@ -168,35 +171,40 @@ def _read_only(
 def _open_all(paths: Sequence[Path], split: Split, store: Store | None) -> tuple[list[_Entry], list[Outcome]]:
     entries: list[_Entry] = []
     outcomes: list[Outcome] = []
+    taken: dict[str, Path] = {}
     case_ids = split.case_ids
     for path in paths:
         outcome = Outcome(path)
         outcomes.append(outcome)
         try:
             submission = open_submission(path, case_ids)
-            provider: Provider
-            if submission.is_model:
-                runner = PythonRunner.of(submission)
-                if store is None:
-                    outcome.id = submission.id
-                    outcome.findings = submission.findings
-                    continue  # a baseline has no outputs that could be checked
-                kept = store.outputs_folder(split.task.id, split.name, submission.id)
-                provider, digest = ModelOutputs(runner, kept), runner.digest()
-            else:
-                provider, digest = PrecomputedOutputs(submission), ""
+            provider, digest = _provider(submission, split, store)
         except EvaluatorError as error:
             outcome.message, outcome.findings = str(error), error.findings
             continue
-        outcome.id = submission.id
-        twin = next((e.outcome.path for e in entries if e.submission.id == submission.id), None)
-        if twin is not None:
+        outcome.id, outcome.findings = submission.id, submission.findings
+        twin = path if submission.rejected else taken.setdefault(submission.id, path)
+        if twin is not path:
             outcome.message = f"{path} has the id {submission.id!r}, and so has {twin}: it would overwrite its result."
             fix = 'Rename the folder, or set id = "..." in submission.toml.'
             outcome.findings = (Finding.error("id-taken", str(path), "an id of its own", submission.id, fix),)
-            continue
-        entries.append(_Entry(outcome, submission, provider, digest=digest))
+        elif provider is not None:
+            entries.append(_Entry(outcome, submission, provider, digest=digest))
     return entries, outcomes
+
+
+def _provider(submission: Submission, split: Split, store: Store | None) -> tuple[Provider | None, str]:
+    """Return where a submission's outputs come from, and a model's digest.
+
+    Without a store nothing is run: a baseline then has no outputs that could be read.
+    """
+    if not submission.is_model:
+        return PrecomputedOutputs(submission), ""
+    runner = PythonRunner.of(submission)
+    if store is None:
+        return None, runner.version
+    kept = store.outputs_folder(split.task.id, split.name, submission.id)
+    return ModelOutputs(runner, kept), runner.version
 
 
 def _resume(entry: _Entry, split: Split, store: Store) -> None:
@@ -211,9 +219,9 @@ def _resume(entry: _Entry, split: Split, store: Store) -> None:
     folder = store.folder(split.task.id, split.name, entry.submission.id)
     entry.journal = Journal(folder / JOURNAL, key, entry.submission.id)
     for case, result in entry.journal.open().items():
-        if case in split.case_ids and entry.provider.unchanged(
-            case, result.output, result.output_sha256, _RESUME_LIMIT
-        ):
+        # A case without an output costs nothing to look at again, and its output may have come since.
+        known = case in split.case_ids and result.output
+        if known and entry.provider.unchanged(case, result.output, result.output_sha256, _RESUME_LIMIT):
             entry.done[case] = result
     entry.outcome.resumed = len(entry.done)
 
@@ -269,7 +277,8 @@ def _collect(
     waiting: set[Future[list[CaseResult]]], by_id: Mapping[str, _Entry], progress: Progress
 ) -> set[Future[list[CaseResult]]]:
     finished, rest = wait(waiting, return_when=FIRST_COMPLETED)
-    for future in finished:
+    # Those that failed come last, so that nothing that was finished is lost with them.
+    for future in sorted(finished, key=lambda f: f.exception() is not None):
         results = future.result()
         for result in results:
             entry = by_id[result.submission]
@@ -307,9 +316,7 @@ def _scorecard(
 ) -> tuple[Scorecard, str]:
     spec = split.task.spec
     results = [entry.done[case] for case in split.case_ids]
-    table, table_digest = write_cases(
-        [CaseRow(r.case, r.output, r.output_sha256, r.scores, r.runtime_s) for r in results], spec.metrics
-    )
+    table = write_cases([CaseRow(r.case, r.output, r.output_sha256, r.scores) for r in results], spec.metrics)
     aggregated = {}
     for metric in spec.metrics:
         contract = metrics.get(metric).contract
@@ -329,7 +336,7 @@ def _scorecard(
         runtime=summarise([r.runtime_s for r in timed if r.runtime_s is not None], [r.pixels for r in timed]),
         findings=_findings(entry, split),
         environment=environment(),
-        cases_sha256=table_digest,
+        cases_sha256=hashlib.sha256(table.encode()).hexdigest(),
         started=started.isoformat(timespec="seconds"),
         wall_time_s=round(wall_time_s, 3),
     )

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -144,6 +144,7 @@ def run_case(job: CaseJob) -> list[CaseResult]:
     expected = Expected(height, width, protocol)
     target = np.ascontiguousarray(reference.array, dtype=np.float64)
     results = []
+    prepared: dict[Any, Any] = {}  # what depends on the reference alone, for all submissions; gone with the case
     for submission, provider in job.providers.items():
         output = provider.output(job.split, job.case, expected)
         reading, findings = output.reading, list(output.reading.findings)
@@ -153,7 +154,9 @@ def run_case(job: CaseJob) -> list[CaseResult]:
             if working.clipped:
                 findings = [_clipped(f, working.clipped / working.image.size) for f in findings]
             for metric in job.metric_ids:
-                score = metrics.evaluate(metric, output=working.image, reference=target, peak=reference.peak)
+                score = metrics.evaluate(
+                    metric, output=working.image, reference=target, peak=reference.peak, prepared=prepared
+                )
                 scores[metric] = score
                 if score.state is State.FAILED:
                     findings.append(_no_number(metric, output.name, score.detail))

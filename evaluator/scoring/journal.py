@@ -67,12 +67,14 @@ class Journal:
             if head != {"journal": _VERSION, "key": self.key}:
                 return None
             results = [self._result(json.loads(line)) for line in lines[1:]]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
         return {r.case: r for r in results}
 
     def _result(self, values: dict[str, Any]) -> CaseResult:
-        scores = {m: Score(State(s["state"]), s["value"], s["detail"]) for m, s in values.pop("scores").items()}
+        scores = {
+            m: Score(State(s["state"]), s["value"], s["detail"], s["extra"]) for m, s in values.pop("scores").items()
+        }
         findings = tuple(Finding.model_validate(f) for f in values.pop("findings"))
         return CaseResult(submission=self.submission, scores=scores, findings=findings, **values)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from evaluator.ranking import Board, Row, rank
 from evaluator.results import CaseRow, Store
 from evaluator.results.store import SITE
 from evaluator.site.pictures import Pictures
-from evaluator.tasks import Task, load_task
+from evaluator.tasks import Task, load_task, task_ids
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -23,10 +23,10 @@ _ASSETS = Path(__file__).parent / "static"
 _SHOWN = 3
 """How many of the worst and of the best cases are shown with pictures."""
 
-LoadTask = Callable[[str], Task]
 
-
-def build_site(leaderboards: Path = Path("leaderboards"), *, data: Path | None = None) -> Path:
+def build_site(
+    leaderboards: Path = Path("leaderboards"), *, data: Path | None = None, tasks: Sequence[Task] = ()
+) -> Path:
     """Write the pages of all scorecards to `<leaderboards>/site`; return its index page.
 
     The pages are made in a folder beside it and put in place at the end, so that a reader never sees half a site.
@@ -34,12 +34,14 @@ def build_site(leaderboards: Path = Path("leaderboards"), *, data: Path | None =
     Args:
         leaderboards: the folder of results.
         data: the folder that holds data sets, for the pictures; else as configured.
+        tasks: tasks of one's own that have scorecards there.
 
     Raises:
-        EvaluatorError: there are no scorecards, or one of them is damaged.
+        EvaluatorError: there are no scorecards, one of them is damaged, or its task is not known.
     """
     store = Store(leaderboards)
-    boards = [_board(store, task, split) for task, split in store.boards()]
+    own = {task.id: task for task in tasks}
+    boards = [_board(store, task, split, own) for task, split in store.boards()]
     if not boards:
         raise EvaluatorError(
             f"There are no scorecards in {leaderboards}. Score something first: evaluate --task T SUBMISSION"
@@ -58,8 +60,13 @@ def build_site(leaderboards: Path = Path("leaderboards"), *, data: Path | None =
     return target / "index.html"
 
 
-def _board(store: Store, task: str, split: str) -> Board:
-    chosen = load_task(task)
+def _board(store: Store, task: str, split: str, own: Mapping[str, Task]) -> Board:
+    if task not in own and task not in task_ids():
+        raise EvaluatorError(
+            f"{store.root / task} holds scorecards of {task!r}, a task that does not ship with the harness. "
+            "Name its file: evaluate site --task FILE.toml"
+        )
+    chosen = own.get(task) or load_task(task)
     return rank(chosen, split, store.read(task, split))
 
 
@@ -111,7 +118,7 @@ def _extremes(cases: list[CaseRow], metric: str, board: Board) -> tuple[list[Cas
     """Return the worst and the best cases by a metric; those without a number are in neither."""
     column = next(c for c in board.metric_columns if c.id == metric)
     sign = 1 if column.direction == "higher" else -1
-    valued = [(sign * c.scores[metric].value, c) for c in cases if c.scores[metric].value is not None]  # type: ignore[operator]
+    valued = [(sign * s.value, c) for c in cases if (s := c.scores.get(metric)) is not None and s.value is not None]
     ordered = [case for _, case in sorted(valued, key=lambda pair: pair[0])]
     worst = ordered[:_SHOWN]
     return worst, [c for c in reversed(ordered) if c not in worst][:_SHOWN]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,18 +38,17 @@ class Pictures:
         self._board = board
         self._folder = folder
         self._split: Split | None = None
-        self._no_data = ""
         try:
-            self._split = board.task.split(board.split, data)
-            if not self._split.case_ids:
-                self._no_data = "the split has no cases"
-        except EvaluatorError as error:
-            self._no_data = str(error)
+            split = board.task.split(board.split, data)
+            self._cases = set(split.case_ids)
+            self._split = split
+        except EvaluatorError:
+            self._cases = set()  # the message names folders of this machine, which do not belong on a page
 
     def why_not(self, card: Scorecard) -> str:
         """Return why a submission has no pictures, or an empty string."""
-        if self._no_data:
-            return f"No pictures: {self._no_data}"
+        if self._split is None:
+            return "No pictures: the data set was not at hand when these pages were made."
         return (
             "" if self._source(card) else "No pictures: its outputs are no longer where they were when it was scored."
         )
@@ -63,13 +63,16 @@ class Pictures:
             return None
 
     def triples(self, card: Scorecard, cases: Sequence[CaseRow]) -> list[Triple]:
-        """Write the pictures of cases; leave out those whose output is not the file that was scored."""
+        """Write the pictures of cases; leave out those whose files are not what was scored."""
         source = self._source(card)
-        if self._split is None or self._no_data or source is None:
+        if self._split is None or source is None:
             return []
         found = []
-        for case in cases:
-            reference = self._split.reference(case.case)
+        for case in (c for c in cases if c.case in self._cases):
+            try:
+                reference, degraded = self._split.reference(case.case), self._split.input(case.case)
+            except EvaluatorError:
+                continue
             height, width = reference.array.shape[:2]
             reading = read_output(source, case.output, Expected(height, width, self._board.task.spec.protocol))
             if reading.pixels is None or reading.sha256 != case.output_sha256:
@@ -77,12 +80,11 @@ class Pictures:
             name = case.case.replace("/", "-")
             shared = self._folder / "cases"
             self._put(shared / f"{name}-reference.png", reference)
-            self._put(shared / f"{name}-input.png", self._split.input(case.case))
+            self._put(shared / f"{name}-input.png", degraded)
             self._put(self._folder / card.submission.id / f"{name}.png", reading.pixels)
+            url = quote(name)
             found.append(
-                Triple(
-                    case, f"../cases/{name}-input.png", f"{name}.png", f"../cases/{name}-reference.png", width, height
-                )
+                Triple(case, f"../cases/{url}-input.png", f"{url}.png", f"../cases/{url}-reference.png", width, height)
             )
         return found
 

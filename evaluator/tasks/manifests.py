@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 
 from evaluator.findings import EvaluatorError
@@ -17,7 +18,7 @@ def parse_manifest(text: str, name: str) -> dict[str, str]:
     entries: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         digest, _, path = line.partition("  ")
-        if len(digest) != 64 or not path or path in entries:
+        if not re.fullmatch("[0-9a-f]{64}", digest) or not path or path in entries:
             raise EvaluatorError(f"{name}, line {number}: expected '<sha256>  <path>', each path once; got {line!r}.")
         entries[path] = digest
     return entries

@@ -46,7 +46,7 @@ class Reader(Protocol):
 
 def natural_key(text: str) -> list[tuple[int, str]]:
     """Return a sort key by which `9` stands before `10`."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text) if part]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text) if part]
 
 
 def read_pinned(folder: Path, name: str, manifest: Mapping[str, str] | None) -> bytes:
@@ -64,11 +64,11 @@ def read_pinned(folder: Path, name: str, manifest: Mapping[str, str] | None) -> 
         raise EvaluatorError(f"{folder / name} cannot be read.", [finding]) from None
     if manifest is not None:
         got = hashlib.sha256(data).hexdigest()
-        if got != manifest[name]:
+        if got != manifest.get(name):
             finding = Finding.error(
                 "data-digest",
                 name,
-                f"sha256 {manifest[name]}",
+                f"sha256 {manifest[name]}" if name in manifest else "a file of the published set",
                 got,
                 "Get the published file; scores would not be comparable.",
             )
@@ -123,7 +123,15 @@ class PairsReader:
         folder = Path(pattern).parent
         hidden = (".", "Thumbs.db")  # what file managers leave behind is no case
         files = [p for p in self.folder.glob(pattern) if not p.name.startswith(hidden)]
-        return {p.stem: (folder / p.name).as_posix() for p in files}
+        found: dict[str, str] = {}
+        for path in sorted(files):
+            if path.stem in found:
+                finding = Finding.error(
+                    "data-twice", f"{folder / path.name}", "one file a case", f"also {found[path.stem]}", "Remove one."
+                )
+                raise EvaluatorError(f"The data set in {self.folder} has a case twice.", [finding])
+            found[path.stem] = (folder / path.name).as_posix()
+        return found
 
     def case_ids(self) -> Sequence[str]:
         """See `Reader`."""
@@ -185,14 +193,14 @@ class PairsReader:
 
 @lru_cache(maxsize=4)
 def _load_blocks(path: Path, changed: int) -> NDArray[np.uint8]:
-    from scipy.io.matlab import MatReadError, loadmat
+    from scipy.io.matlab import loadmat
 
     variable = path.stem
     wanted = f"an array {variable} of shape (images, blocks, height, width, 3), uint8"
     try:
         blocks = loadmat(path, variable_names=[variable]).get(variable)  # type: ignore[no-untyped-call]
         got = f"{blocks.dtype} {blocks.shape}" if blocks is not None else "no such array"
-    except (OSError, ValueError, TypeError, MatReadError, NotImplementedError) as error:
+    except Exception as error:  # scipy raises many kinds of exceptions on damaged files
         blocks, got = None, str(error)
     if blocks is None or blocks.ndim != 5 or blocks.shape[-1] != 3 or blocks.dtype != np.uint8:
         finding = Finding.error("data-unreadable", path.name, wanted, got, "Get the file again.")
@@ -211,7 +219,13 @@ class BlocksReader:
 
     def _blocks(self, name: str) -> NDArray[np.uint8]:
         path = self.folder / name
-        return _load_blocks(path, path.stat().st_mtime_ns)
+        if self.manifest is not None:
+            _ = self._digests  # a pinned file is compared before a parser sees it
+        try:
+            changed = path.stat().st_mtime_ns
+        except OSError as error:
+            raise EvaluatorError(f"{path} cannot be read ({error.strerror}).") from None
+        return _load_blocks(path, changed)
 
     def case_ids(self) -> Sequence[str]:
         """See `Reader`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -14,6 +15,55 @@ from evaluator.metrics import MissingRule
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+GENERATOR_NAMES = ("sidd_noise",)
+"""Generators of `evaluator.tasks.mini`, named here so that a task file is checked without loading them."""
+FORMULA_FUNCTIONS = frozenset({"min", "max", "exp", "log", "sqrt"})
+REPORTED_RUNTIME_RATIO = "reported.runtime_ratio"
+_FORMULA_LIMIT = 500
+_ARITHMETIC = (
+    ast.Expression,
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.Add,
+    ast.Sub,
+    ast.Mult,
+    ast.Div,
+    ast.Pow,
+    ast.USub,
+    ast.UAdd,
+    ast.Name,
+    ast.Load,
+)
+
+
+def check_formula(formula: str, names: Iterable[str]) -> None:
+    """Check that a formula is arithmetic over known names.
+
+    Raises:
+        ValueError: it does not parse, is longer than 500 characters, or holds anything else.
+    """
+    if len(formula) > _FORMULA_LIMIT:
+        raise ValueError(f"the formula has {len(formula)} characters; {_FORMULA_LIMIT} are allowed")
+    try:
+        nodes = list(ast.walk(ast.parse(formula, mode="eval")))
+    except SyntaxError as error:
+        raise ValueError(f"the formula does not parse: {error.msg}") from None
+    known = set(names)
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    for node in nodes:
+        number = isinstance(node, ast.Constant) and type(node.value) in (int, float)
+        call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords
+        if call and isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id not in FORMULA_FUNCTIONS:
+                raise ValueError(
+                    f"the formula calls {node.func.id}; it may call {', '.join(sorted(FORMULA_FUNCTIONS))}"
+                )
+        elif not number and not isinstance(node, _ARITHMETIC):
+            raise ValueError(f"the formula holds {ast.unparse(node)[:40]!r}, which is no arithmetic")
+        if isinstance(node, ast.Name) and node.id not in known and id(node) not in called:
+            raise ValueError(f"the formula uses {node.id}, which `where` does not define")
 
 
 class Protocol(_Strict):
@@ -66,19 +116,8 @@ class Derived(_Strict):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Derived:
-        try:
-            tree = ast.parse(self.formula, mode="eval")
-        except SyntaxError as error:
-            raise ValueError(f"the formula does not parse: {error.msg}") from None
-        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        unknown = used - set(self.where) - FORMULA_FUNCTIONS
-        if unknown:
-            raise ValueError(f"the formula uses {', '.join(sorted(unknown))}, which `where` does not define")
+        check_formula(self.formula, self.where)
         return self
-
-
-FORMULA_FUNCTIONS = frozenset({"min", "max", "exp", "log", "sqrt"})
-REPORTED_RUNTIME_RATIO = "reported.runtime_ratio"
 
 
 class Ranking(_Strict):
@@ -139,7 +178,7 @@ class GeneratedSplit(_SplitCommon):
     """Cases made on the spot from photographs that scikit-image installs."""
 
     reader: Literal["generated"]
-    generator: str
+    generator: str = Field(pattern="^(" + "|".join(GENERATOR_NAMES) + ")$")
     manifest: str
     """Name of the file with the sha256 of every case's pixels, beside the task file."""
 
@@ -161,17 +200,18 @@ class TaskSpec(_Strict):
     protocol: Protocol
     ranking: Ranking
     scores: tuple[Derived, ...] = ()
-    splits: dict[str, SplitSpec] = Field(min_length=1)
+    splits: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")], SplitSpec] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _hangs_together(self) -> TaskSpec:
         known = metrics.ids()
         derived = [target for score in self.scores for target in score.where.values()]
+        derived = [target for target in derived if target != REPORTED_RUNTIME_RATIO]
         for metric in (*self.metrics, *self.ranking.by, *derived):
-            if metric not in known and metric != REPORTED_RUNTIME_RATIO:
+            if metric not in known:
                 raise ValueError(f"there is no metric {metric!r}.{did_you_mean(metric, known)}")
         for metric in (*self.ranking.by, *derived):
-            if metric not in self.metrics and metric != REPORTED_RUNTIME_RATIO:
+            if metric not in self.metrics:
                 raise ValueError(f"{metric} is used in a rule but is not among the task's metrics")
         if self.default_split not in self.splits:
             raise ValueError(f"default_split {self.default_split!r} is not one of {', '.join(self.splits)}")

@@ -244,3 +244,45 @@ def test_every_verb_has_help(evaluate: Run, verb: str) -> None:
     done = evaluate(verb, "--help")
     assert done.returncode == 0
     assert "Usage: evaluate" in done.stdout
+
+
+def test_spread_prints_every_variant_side_by_side(evaluate: Run, tiny: Tiny) -> None:
+    inputs, references = tiny.root / "tiny" / "in", tiny.root / "tiny" / "ref"
+    done = evaluate("metrics", "spread", "--reference", references, inputs, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    found = strict_json(done.stdout)
+    assert isinstance(found, dict)
+    assert {"state", "value"} <= set(found["ssim.matlab3d"])
+    assert found["psnr.f64"]["state"] == "ok"
+    assert found["ms_ssim.common"] | {"detail": ""} == {
+        "state": "not_applicable",
+        "value": None,
+        "cases": 5,
+        "infinite": 0,
+        "not_applicable": 5,
+        "detail": "",
+    }
+    table = evaluate("metrics", "spread", "--reference", references / "a-1.png", inputs / "a-1.png")
+    assert "SIDD, GoPro and HIDE tables" in table.stdout
+    assert "FLAW" in table.stdout
+
+
+def test_conformance_with_what_is_installed(evaluate: Run) -> None:
+    done = evaluate("metrics", "conformance", "--format", "json")
+    assert done.returncode == 0, done.stdout
+    rows = strict_json(done.stdout)
+    assert isinstance(rows, list)
+    assert {"agrees"} <= {r["verdict"] for r in rows} <= {"agrees", "differs by definition", "not installed"}
+
+
+def test_weights_are_listed_and_a_wrong_file_is_named(evaluate: Run, tmp_path: Path) -> None:
+    listed = evaluate("weights", "list", "--weights", tmp_path, "--format", "json")
+    assert listed.returncode == 0, listed.stderr
+    known = strict_json(listed.stdout)
+    assert isinstance(known, dict)
+    for name, entry in known.items():
+        (tmp_path / entry["files"][0]["name"]).write_bytes(b"wrong")
+        assert entry["licence"], name
+    verified = evaluate("weights", "verify", "--weights", tmp_path)
+    assert verified.returncode == (2 if known else 0)
+    assert verified.stdout.count("is another file") == len(known)

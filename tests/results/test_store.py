@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -16,6 +17,11 @@ from evaluator.results import CaseRow, Scorecard, Store, write_cases
 from evaluator.results.store import write_atomically
 
 MakeCard = Callable[..., Scorecard]
+ROWS = [CaseRow("ä – 图", "a.png", "00", {"psnr.f64": Score(State.OK, 0.1 + 0.2)})]
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def put(store: Store, card: Scorecard, change: Callable[[dict[str, Any]], object]) -> Path:
@@ -28,12 +34,12 @@ def put(store: Store, card: Scorecard, change: Callable[[dict[str, Any]], object
 
 
 def test_a_scorecard_comes_back_as_it_was_written(tmp_path: Path, make_card: MakeCard) -> None:
-    store, card = Store(tmp_path), make_card()
-    rows = [CaseRow("a", "a.png", "00", {"psnr.f64": Score(State.OK, 0.1 + 0.2)})]
-    path = store.write(card, write_cases(rows, ["psnr.f64"])[0])
+    store, table = Store(tmp_path), write_cases(ROWS, ["psnr.f64"])
+    card = make_card(cases_sha256=sha256(table))
+    path = store.write(card, table)
     assert path == tmp_path / "tiny/five/team/scorecard.json"
     assert store.read("tiny", "five") == [card]
-    assert store.read_cases(card) == rows
+    assert store.read_cases(card) == ROWS
     assert sorted(p.name for p in path.parent.iterdir()) == ["cases.csv", "scorecard.json"]
 
 
@@ -80,10 +86,17 @@ def test_no_schema_version_is_an_error(tmp_path: Path, make_card: MakeCard) -> N
         lambda values: values.pop("metrics"),
         lambda values: values.update(extra=1),
         lambda values: values.update(status="fine"),
-        lambda values: values["metrics"]["psnr.f64"].update(value="30"),
         lambda values: values["submission"].update(id=3),
+        lambda values: values["metrics"]["psnr.f64"].update(value="0.5"),
+        lambda values: values["dataset"].update(cases="2"),
+        lambda values: values["submission"].update(baseline="no"),
+        lambda values: values["metrics"]["psnr.f64"].update(value=float("nan")),
+        lambda values: values["metrics"]["psnr.f64"].update(value=float("inf")),
     ],
-    ids=["field gone", "field too many", "unknown status", "number as text", "wrong type"],
+    ids=[
+        *("field gone", "field too many", "unknown status", "number for text", "text for a number"),
+        *("text for a count", "text for a truth", "not a number", "infinity"),
+    ],
 )
 def test_values_that_do_not_fit_are_an_error_that_names_the_file(
     tmp_path: Path, make_card: MakeCard, change: Callable[[dict[str, Any]], object]
@@ -104,19 +117,50 @@ def test_damaged_json_is_an_error_that_names_the_file(tmp_path: Path, make_card:
     assert str(path) in str(raised.value)
 
 
-def test_a_number_that_json_does_not_know_is_never_written(tmp_path: Path, make_card: MakeCard) -> None:
+def edit(data: bytes) -> bytes:
+    return data.replace(b"0.3", b"9.3")
+
+
+@pytest.mark.parametrize(
+    "change", [edit, lambda data: data + b"\n", lambda _: b"", lambda _: b"\xff", lambda data: data.split(b"\n")[0]]
+)
+def test_a_table_that_is_not_the_one_written_is_an_error_that_names_the_file(
+    tmp_path: Path, make_card: MakeCard, change: Callable[[bytes], bytes]
+) -> None:
+    store, table = Store(tmp_path), write_cases(ROWS, ["psnr.f64"])
+    card = make_card(cases_sha256=sha256(table))
+    path = store.write(card, table).with_name("cases.csv")
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(EvaluatorError, match="not the table that the scorecard was written with") as raised:
+        store.read_cases(card)
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize("damage", ["gone", "no table"])
+def test_a_table_that_is_gone_or_none_is_an_error_that_names_the_file(
+    tmp_path: Path, make_card: MakeCard, damage: str
+) -> None:
     store = Store(tmp_path)
-    path = store.write(make_card(), "")
-    before = path.read_bytes()
-    with pytest.raises(ValueError, match="JSON"):
-        store.write(make_card(protocol={"peak": float("inf")}), "")
-    assert path.read_bytes() == before
+    card = make_card(cases_sha256=sha256("case\na\n"))
+    path = store.write(card, "case\na\n").with_name("cases.csv")
+    if damage == "gone":
+        path.unlink()
+    with pytest.raises(EvaluatorError, match="Score the submission again") as raised:
+        store.read_cases(card)
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+def test_a_number_that_json_does_not_know_is_never_written(tmp_path: Path, make_card: MakeCard, number: float) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    path = Store(tmp_path).write(make_card(protocol={"peak": number}), "")
+    json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace", "write"])
-def test_the_old_file_stays_whole_if_writing_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+def test_the_old_file_stays_whole_if_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     path = tmp_path / "file.json"
     write_atomically(path, "old")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,18 +18,21 @@ from hypothesis import strategies as st
 from evaluator import metrics
 from evaluator.findings import EvaluatorError
 from evaluator.images import Pixels, encode_png, read_image
-from evaluator.ingest import baselines_folder
 from evaluator.metrics import Score, State
-from evaluator.results import read_cases
+from evaluator.results import CaseRow, read_cases
 from evaluator.scoring import check, score
 from evaluator.tasks import Split, load_task
 
 if TYPE_CHECKING:
-    from tests.conftest import Tiny
+    from support import Tiny
 
 
 def codes(findings: Any) -> list[str]:
     return sorted(f.code for f in findings)
+
+
+def cases(boards: Path, submission: str) -> list[CaseRow]:
+    return read_cases((boards / "tiny/five" / submission / "cases.csv").read_text(encoding="utf-8"))
 
 
 def strict(path: Path) -> Any:
@@ -44,7 +47,7 @@ def test_scores_are_those_of_compute_and_aggregates_their_mean(tiny: Tiny, board
     (outcome,) = score([folder], tiny.split, leaderboards=boards)
     assert outcome.card is not None
     assert outcome.card.status == "complete"
-    rows = read_cases(boards / "tiny/five/team/cases.csv")
+    rows = cases(boards, "team")
     assert [r.case for r in rows] == ["a-1", "a-2", "b-1", "b-9", "b-10"]
     wanted: dict[str, list[float]] = {m: [] for m in ("psnr.f64", "ssim.basicsr", "mae", "rmse_rel")}
     for row in rows:
@@ -88,7 +91,7 @@ def test_missing_and_invalid_cases_are_said_and_the_others_scored(tiny: Tiny, bo
     assert outcome.card is not None
     assert outcome.has_errors
     assert outcome.card.status == "incomplete"
-    states = {r.case: r.scores["psnr.f64"].state.value for r in read_cases(boards / "tiny/five/team/cases.csv")}
+    states = {r.case: r.scores["psnr.f64"].state.value for r in cases(boards, "team")}
     assert states == {"a-1": "ok", "a-2": "missing", "b-1": "invalid", "b-9": "ok", "b-10": "ok"}
     psnr = outcome.card.metrics["psnr.f64"]
     assert (psnr.state, psnr.value, psnr.scored, psnr.lost) == (State.INCOMPLETE, None, 3, 2)
@@ -103,7 +106,7 @@ def test_rule_worst_counts_the_worst_value_for_a_lost_case(tiny: Tiny, boards: P
     (outcome,) = score([folder], tiny.split, leaderboards=boards)
     assert outcome.card is not None
     assert outcome.card.status == "incomplete"
-    rows = read_cases(boards / "tiny/five/team/cases.csv")
+    rows = cases(boards, "team")
     for metric, worst in (("psnr.f64", 0.0), ("ssim.basicsr", -1.0), ("mae", 1.0)):
         found = outcome.card.metrics[metric]
         kept = [r.scores[metric].value for r in rows if r.scores[metric].value is not None]
@@ -117,7 +120,7 @@ def test_identical_cases_are_left_out_of_the_mean_and_counted(tiny: Tiny, boards
     (outcome,) = score([folder], tiny.split, leaderboards=boards)
     assert outcome.card is not None
     psnr = outcome.card.metrics["psnr.f64"]
-    rows = read_cases(boards / "tiny/five/team/cases.csv")
+    rows = cases(boards, "team")
     assert psnr.value == math.fsum(r.scores["psnr.f64"].value or 0 for r in rows[1:]) / 4
     assert (psnr.infinite, psnr.scored, outcome.card.status) == (1, 5, "complete")
     assert rows[0].scores["psnr.f64"].state is State.INFINITE
@@ -142,7 +145,7 @@ def test_second_submission_of_an_id_is_refused_and_the_first_scored(tiny: Tiny, 
     assert two.card is None
     assert codes(two.findings) == ["id-taken"]
     assert str(first) in two.message
-    rows = read_cases(boards / "tiny/five/same/cases.csv")
+    rows = cases(boards, "same")
     output = read_image(first / "a-1.png").array
     assert rows[0].scores["psnr.f64"].value == metrics.compute(
         "psnr.f64", output=output, reference=tiny.references["a-1"], peak=255
@@ -166,6 +169,18 @@ def test_a_rejected_submission_stops_no_other_and_all_its_faults_are_said(tiny: 
     assert sorted(p.name for p in (boards / "tiny/five").iterdir()) == ["good"]
 
 
+@pytest.mark.parametrize("rejected_first", [True, False])
+def test_a_rejected_submission_takes_no_id_from_another(tiny: Tiny, boards: Path, *, rejected_first: bool) -> None:
+    rejected, fine = tiny.outputs("same"), tiny.outputs("other")
+    (rejected / "submission.toml").write_text('teem = "typo"')
+    (fine / "submission.toml").write_text('id = "same"')
+    paths = [rejected, fine] if rejected_first else [fine, rejected]
+    found = {o.path: o for o in score(paths, tiny.split, leaderboards=boards)}
+    assert found[fine].card is not None, found[fine].message
+    assert found[rejected].card is None
+    assert codes(found[rejected].findings) == ["manifest"]
+
+
 def test_check_finds_what_score_finds_and_writes_nothing(tiny: Tiny, boards: Path) -> None:
     faulty, rejected, fine = tiny.outputs("faulty"), tiny.outputs("rejected"), tiny.outputs("fine")
     (faulty / "a-1.png").write_bytes(b"no image")
@@ -185,9 +200,7 @@ def test_check_finds_what_score_finds_and_writes_nothing(tiny: Tiny, boards: Pat
     assert len(codes(checked[0].findings)) == 4
 
 
-def test_reference_is_read_once_for_all_submissions(
-    tiny: Tiny, boards: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reference_is_read_once_for_all_submissions(tiny: Tiny, boards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: Counter[str] = Counter()
     real = Split.reference
 
@@ -214,34 +227,6 @@ def test_a_bad_data_set_is_an_error_and_leaves_no_scorecard(tiny: Tiny, boards: 
     assert not list(boards.rglob("scorecard.json"))
 
 
-def test_a_baseline_is_run_timed_and_its_outputs_kept(tiny: Tiny, boards: Path) -> None:
-    (outcome,) = score([baselines_folder() / "identity"], tiny.split, leaderboards=boards)
-    assert outcome.card is not None
-    assert outcome.card.submission.baseline
-    assert outcome.card.submission.source == "baselines/identity"
-    assert outcome.card.runtime is not None
-    assert outcome.card.runtime.cases == 5
-    row = read_cases(boards / "tiny/five/identity/cases.csv")[0]
-    wanted = metrics.compute("psnr.f64", output=tiny.inputs["a-1"], reference=tiny.references["a-1"], peak=255)
-    assert row.scores["psnr.f64"].value == wanted
-    kept = boards / "outputs/tiny/five/identity"
-    assert sorted(p.name for p in kept.iterdir()) == sorted(f"{case}.npy" for case in tiny.references)
-
-
-def test_a_baseline_that_fails_on_one_case_fails_there_only(
-    tiny: Tiny, boards: Path, own_baseline: Callable[[str, str], Path]
-) -> None:
-    level = int(tiny.inputs["b-1"].sum())
-    code = f"def restore(image):\n    if int(image.sum()) == {level}:\n        raise RuntimeError('boom')\n    return image\n"
-    (outcome,) = score([own_baseline("shaky", code)], tiny.split, leaderboards=boards)
-    assert outcome.card is not None
-    assert outcome.card.status == "incomplete"
-    states = {r.case: r.scores["mae"].state for r in read_cases(boards / "tiny/five/shaky/cases.csv")}
-    assert states == {case: State.FAILED if case == "b-1" else State.OK for case in states}
-    assert codes(outcome.findings) == ["run-failed"]
-    assert "boom" in outcome.findings[0].got
-
-
 def test_findings_and_digests_name_what_was_scored(tiny: Tiny, boards: Path) -> None:
     folder = tiny.outputs("team")
     one = score([folder], tiny.split, leaderboards=boards)[0].card
@@ -254,6 +239,8 @@ def test_findings_and_digests_name_what_was_scored(tiny: Tiny, boards: Path) -> 
     assert one.submission.digest == again.submission.digest != other.submission.digest
     assert one.cases_sha256 == again.cases_sha256 != other.cases_sha256
     assert (boards / one.submission.source).resolve() == folder.resolve()
+    table = (boards / "tiny/five/team/cases.csv").read_bytes()
+    assert other.cases_sha256 == hashlib.sha256(table).hexdigest()
     assert one.dataset.digest == tiny.split.digest
     assert one.rules_digest == load_task(tiny.toml).rules_digest()
 

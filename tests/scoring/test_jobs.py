@@ -20,7 +20,7 @@ from evaluator.runners import PythonRunner
 from evaluator.scoring.jobs import CaseJob, CaseResult, ModelOutputs, PrecomputedOutputs, run_case
 
 if TYPE_CHECKING:
-    from tests.conftest import Tiny
+    from support import Tiny
 
 METRICS = ("psnr.f64", "mae")
 LIMIT = 2**20
@@ -51,8 +51,8 @@ def test_a_missing_output_and_two_for_one_case_are_different_states(tiny: Tiny) 
     (folder / "a-1.png").unlink()
     (folder / "a-2.bmp").write_bytes((folder / "a-2.png").read_bytes())
     missing, twice = one(tiny, folder), one(tiny, folder, "a-2")
-    assert set(missing.scores.values()) == {Score(State.MISSING)}
-    assert set(twice.scores.values()) == {Score(State.INVALID)}
+    assert missing.scores == dict.fromkeys(METRICS, Score(State.MISSING))
+    assert twice.scores == dict.fromkeys(METRICS, Score(State.INVALID))
     assert [f.code for f in (*missing.findings, *twice.findings)] == ["missing-output", "duplicate-output"]
 
 
@@ -74,9 +74,7 @@ def test_values_outside_the_range_are_clipped_and_their_share_said(tiny: Tiny) -
     array[:2] = 1.5
     put(folder, array)
     found = one(tiny, folder)
-    wanted = metrics.compute(
-        "psnr.f64", output=np.clip(array, 0, 1) * 255, reference=tiny.references["a-1"], peak=255
-    )
+    wanted = metrics.compute("psnr.f64", output=np.clip(array, 0, 1) * 255, reference=tiny.references["a-1"], peak=255)
     assert found.scores["psnr.f64"].value == pytest.approx(wanted, rel=1e-12)
     assert [f.code for f in found.findings] == ["range"]
     assert found.findings[0].severity is Severity.WARNING
@@ -128,7 +126,7 @@ def test_a_model_output_is_read_back_as_a_teams_file_would_be(
     tiny: Tiny, tmp_path: Path, own_baseline: Callable[[str, str], Path]
 ) -> None:
     folder = own_baseline("gray", "def restore(image):\n    return image[:, :, :1]\n")
-    provider = ModelOutputs(PythonRunner(folder, "model:restore"), tmp_path / "kept")
+    provider = ModelOutputs(PythonRunner(folder, "model:restore", "version"), tmp_path / "kept")
     (found,) = run_case(CaseJob(tiny.split, "a-1", {"gray": provider}, METRICS))
     assert {s.state for s in found.scores.values()} == {State.INVALID}
     assert [f.code for f in found.findings] == ["gray"]

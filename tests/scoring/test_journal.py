@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evaluator.findings import EvaluatorError, Finding
-from evaluator.images import encode_png
+from evaluator.images import Pixels, encode_png
 from evaluator.metrics import Score, State
-from evaluator.scoring import CaseResult, Outcome, score
+from evaluator.results import Store
+from evaluator.scoring import CaseResult, Outcome, engine, score
+from evaluator.scoring.jobs import CaseJob
 from evaluator.scoring.journal import Journal
+from evaluator.tasks import Split
 
 if TYPE_CHECKING:
-    from tests.conftest import Tiny
+    from support import Tiny
 
 Jobs = list[tuple[str, str]]
 FINDING = Finding.warning("lossy", "a – ü.jpg", "lossless compression", "JPEG", "PNG has none.")
 
 
 def result(case: str, value: float = 0.1 + 0.2) -> CaseResult:
-    scores = {"psnr.f64": Score(State.OK, value), "mae": Score(State.FAILED, detail="why")}
+    scores = {"psnr.f64": Score(State.OK, value, extra={"crop": value / 3}), "mae": Score(State.FAILED, detail="why")}
     return CaseResult("team", case, f"{case}.png", "00" * 32, scores, (FINDING,), 480, 0.25)
 
 
@@ -48,7 +52,7 @@ def path(boards: Path) -> Path:
 
 
 def test_a_stopped_run_goes_on_where_it_was(
-    tiny: Tiny, tmp_path: Path, boards: Path, stopped: Path, jobs_done: Jobs, path: Path
+    *, tiny: Tiny, tmp_path: Path, boards: Path, stopped: Path, jobs_done: Jobs, path: Path
 ) -> None:
     kept = {json.loads(line)["case"] for line in path.read_text().splitlines()[1:]}
     assert len(kept) == 2
@@ -102,9 +106,35 @@ def test_half_a_last_line_is_dropped(tiny: Tiny, boards: Path, stopped: Path, jo
     assert outcome.card.status == "complete"
 
 
+def test_what_is_written_after_half_a_line_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    for expected, cases in (([], "ab"), (["a"], "cd"), (["a", "c"], "e")):
+        journal = Journal(path, "key", "team")
+        assert list(journal.open()) == expected
+        for case in cases:
+            journal.append(result(case))
+        journal.close()
+        path.write_bytes(path.read_bytes()[:-40])  # as after a power cut
+
+
+def test_references_of_finished_cases_are_not_read_again(
+    tiny: Tiny, boards: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    real = Split.reference
+
+    def counted(self: Split, case_id: str) -> Pixels:
+        read.append(case_id)
+        return real(self, case_id)
+
+    monkeypatch.setattr(Split, "reference", counted)
+    score([stopped], tiny.split, leaderboards=boards)
+    assert len(read) == 3
+
+
 @pytest.mark.parametrize("change", ["data", "rules", "version"])
 def test_a_journal_of_another_key_is_discarded(
-    tiny: Tiny, boards: Path, stopped: Path, jobs_done: Jobs, change: str, monkeypatch: pytest.MonkeyPatch
+    *, tiny: Tiny, boards: Path, stopped: Path, jobs_done: Jobs, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if change == "data":
         (tiny.root / "tiny/in/a-1.png").write_bytes(encode_png(tiny.references["a-1"]))
@@ -119,7 +149,7 @@ def test_a_journal_of_another_key_is_discarded(
 
 @pytest.mark.parametrize("change", ["other pixels", "gone", "other name"])
 def test_a_case_whose_output_changed_since_is_scored_anew(
-    tiny: Tiny, tmp_path: Path, boards: Path, stopped: Path, jobs_done: Jobs, path: Path, change: str
+    *, tiny: Tiny, tmp_path: Path, boards: Path, stopped: Path, jobs_done: Jobs, path: Path, change: str
 ) -> None:
     case = json.loads(path.read_text().splitlines()[1])["case"]
     if change == "other pixels":
@@ -147,6 +177,53 @@ def test_a_case_that_was_missing_and_is_there_now_is_scored(
     (outcome,) = score([folder], tiny.split, leaderboards=boards)
     assert outcome.card is not None
     assert outcome.card.status == "complete"
+
+
+def test_a_case_that_was_missing_and_has_two_outputs_now_is_refused(
+    tiny: Tiny, boards: Path, stop: Callable[[int], Any]
+) -> None:
+    folder = tiny.outputs("team")
+    content = (folder / "a-1.png").read_bytes()
+    (folder / "a-1.png").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        score([folder], tiny.split, leaderboards=boards, progress=stop(5))
+    for suffix in (".png", ".bmp"):
+        (folder / f"a-1{suffix}").write_bytes(content)
+    (outcome,) = score([folder], tiny.split, leaderboards=boards)
+    assert [f.code for f in outcome.findings] == ["duplicate-output"]
+    assert outcome.resumed == 4
+    assert outcome.card is not None
+    (row,) = (r for r in Store(boards).read_cases(outcome.card) if r.case == "a-1")
+    assert {s.state for s in row.scores.values()} == {State.INVALID}
+
+
+class AtOnce(Executor):
+    """Does a job when it is submitted, so that all of a batch are finished when the first is looked at."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except RuntimeError as error:
+            future.set_exception(error)
+        return future
+
+
+def test_what_was_finished_is_kept_though_another_case_of_the_batch_failed(
+    tiny: Tiny, boards: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = engine.run_case
+
+    def shaky(job: CaseJob) -> list[CaseResult]:
+        if job.case == "a-2":
+            raise RuntimeError("a fault of the program")
+        return real(job)
+
+    monkeypatch.setattr(engine, "run_case", shaky)
+    with pytest.raises(RuntimeError, match="a fault of the program"):
+        score([tiny.outputs("team")], tiny.split, leaderboards=boards, executor=AtOnce())
+    kept = {json.loads(line)["case"] for line in path.read_text().splitlines()[1:]}
+    assert kept == {"a-1", "b-1", "b-9"}  # the first batch but the one that failed
 
 
 def test_a_changed_baseline_starts_anew(
@@ -198,7 +275,9 @@ def test_a_case_stands_in_the_file_before_the_run_goes_on(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\n", b"\xff\xfe\n", b"{}\n", b"null\n", b'{"journal": 1, "key": "other"}\n', b'{"journal": 1}']
+    "content",
+    [b"", b"\n", b"\xff\xfe\n", b"{}\n", b"null\n", b'{"journal": 1, "key": "other"}\n', b'{"journal": 1}']
+    + [b'{"journal": 1, "key": "key"}\n' + line + b"\n" for line in (b"5", b"[]", b"null", b"{}", b'{"scores": 3}')],
 )
 def test_what_is_no_journal_of_this_run_is_started_anew(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "j.jsonl"

@@ -1,0 +1,109 @@
+"""Every variant of every metric for one pair of images, or for two folders: why is my number different?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluator import metrics
+from evaluator.findings import EvaluatorError, Finding
+from evaluator.images import SUFFIXES, ImageProblem, Pixels, inspect, read_image
+from evaluator.metrics import Aggregate, Score
+
+
+def spread(output: Path, reference: Path | None = None) -> dict[str, Aggregate]:
+    """Return every metric of an image, or the mean over a folder of images, by metric id.
+
+    Args:
+        output: an image file, or a folder of them.
+        reference: the same; files of two folders are matched by name without suffix. Without it, only metrics that
+            need no reference have a value.
+
+    Returns:
+        One aggregate a metric; without a value where the metric is not applicable or something it needs is missing.
+
+    Raises:
+        EvaluatorError: a file cannot be read, has no partner, or has another size than its reference.
+    """
+    pairs = _pairs(output, reference)
+    scores: dict[str, list[Score]] = {metric: [] for metric in metrics.ids()}
+    for out_file, ref_file in pairs.values():
+        for metric, score in _spread_pair(out_file, ref_file).items():
+            scores[metric].append(score)
+    return {m: metrics.aggregate(metrics.get(m).contract, found, "unranked") for m, found in scores.items()}
+
+
+def _spread_pair(output: Path, reference: Path | None) -> dict[str, Score]:
+    out = _read(output)
+    ref = None if reference is None else _read(reference)
+    peak = out.peak if ref is None else ref.peak
+    image = np.ascontiguousarray(out.array, dtype=np.float64) * (peak / out.peak)
+    target = None if ref is None else np.ascontiguousarray(ref.array, dtype=np.float64)
+    if target is not None and target.shape != image.shape:
+        finding = Finding.error(
+            "size",
+            str(output),
+            f"{_size(target)} as {reference}",
+            _size(image),
+            "Nothing is resized, cropped or converted.",
+        )
+        raise EvaluatorError("Output and reference are images of different shapes.", [finding])
+    prepared: dict[Any, Any] = {}
+    return {
+        metric: metrics.evaluate(metric, output=image, reference=target, peak=peak, prepared=prepared)
+        for metric in metrics.ids()
+    }
+
+
+def _size(image: np.ndarray[Any, Any]) -> str:
+    return f"{image.shape[1]}×{image.shape[0]} with {image.shape[2]} channel{'s' if image.shape[2] > 1 else ''}"
+
+
+def _read(path: Path) -> Pixels:
+    try:
+        if inspect(path.read_bytes()).alpha:
+            raise ImageProblem("alpha", expected="no alpha channel", got="one", fix="Save it without transparency.")
+        return read_image(path)
+    except ImageProblem as problem:
+        finding = Finding.error(problem.code, str(path), problem.expected, problem.got, problem.fix)
+        raise EvaluatorError(f"{path} cannot be used.", [finding]) from None
+    except OSError as error:
+        raise EvaluatorError(f"{path} cannot be read ({error.strerror}).") from None
+
+
+def _pairs(output: Path, reference: Path | None) -> Mapping[str, tuple[Path, Path | None]]:
+    if not output.is_dir():
+        if reference is not None and reference.is_dir():
+            raise EvaluatorError(f"{reference} is a folder and {output} is not: give two files or two folders.")
+        return {output.name: (output, reference)}
+    outputs = _images(output)
+    if not outputs:
+        raise EvaluatorError(f"{output} holds no image ({', '.join(SUFFIXES)}).")
+    if reference is None:
+        return {name: (path, None) for name, path in outputs.items()}
+    if not reference.is_dir():
+        raise EvaluatorError(f"{output} is a folder and {reference} is not: give two files or two folders.")
+    references = _images(reference)
+    lonely = [
+        Finding.error("missing-partner", str(here[n]), f"an image of that name in {there}", "none", "Match the names.")
+        for here, there, other in ((outputs, reference, references), (references, output, outputs))
+        for n in sorted(set(here) - set(other))
+    ]
+    if lonely:
+        raise EvaluatorError("The two folders do not hold the same names.", lonely)
+    return {name: (path, references[name]) for name, path in outputs.items()}
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            if path.stem in found:
+                raise EvaluatorError(
+                    f"{folder} holds two images named {path.stem}: {found[path.stem].name}, {path.name}."
+                )
+            found[path.stem] = path
+    return found

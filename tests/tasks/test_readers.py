@@ -1,0 +1,223 @@
+"""A data set is whole and the published one, or it is said what is not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.io import savemat
+
+from evaluator.findings import EvaluatorError, Finding
+from evaluator.images import encode_png
+from evaluator.tasks.readers import BlocksReader, PairsReader, natural_key
+from evaluator.tasks.spec import BlocksSplit
+from support import Tiny
+
+IN_ORDER = ["a-1", "a-2", "b-1", "b-9", "b-10"]
+
+
+def findings_of(reader: Any) -> list[Finding]:
+    """Return what opening the set raises; verify() must say the same."""
+    with pytest.raises(EvaluatorError) as caught:
+        reader.case_ids()
+    assert reader.verify() == list(caught.value.findings)
+    return list(caught.value.findings)
+
+
+def pinned(folder: Path) -> dict[str, str]:
+    files = sorted(folder.glob("*/*.png"))
+    return {f.relative_to(folder).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b-", "scene "]), st.integers(0, 10**6)), unique=True))
+def test_numbers_in_names_sort_as_numbers(parts: list[tuple[str, int]]) -> None:
+    names = [f"{word}{number}" for word, number in parts]
+    assert sorted(names, key=natural_key) == [f"{word}{number}" for word, number in sorted(parts)]
+
+
+@given(st.lists(st.text("a9-. 10", max_size=6)))
+def test_any_names_can_be_sorted(names: list[str]) -> None:
+    assert sorted(sorted(names, key=natural_key), key=natural_key) == sorted(names, key=natural_key)
+
+
+def test_pairs_are_matched_by_name_in_natural_order(tiny: Tiny, pairs_spec: Any) -> None:
+    folder = tiny.root / "tiny"
+    reader = PairsReader(pairs_spec(size=[24, 20]), folder, pinned(folder))
+    assert reader.case_ids() == IN_ORDER
+    for case in IN_ORDER:
+        assert np.array_equal(reader.input(case).array, tiny.inputs[case])
+        assert np.array_equal(reader.reference(case).array, tiny.references[case])
+    assert reader.verify() == []
+
+
+@pytest.mark.parametrize(("gone", "partner"), [("in", "ref"), ("ref", "in")])
+def test_missing_partner_is_named(tiny: Tiny, pairs_spec: Any, gone: str, partner: str) -> None:
+    (tiny.root / "tiny" / gone / "b-9.png").unlink()
+    (finding,) = findings_of(PairsReader(pairs_spec(), tiny.root / "tiny", None))
+    assert (finding.code, finding.file) == ("data-missing", f"{gone}/b-9.png")
+    assert f"{partner}/b-9.png" in finding.expected
+
+
+def test_every_missing_partner_is_named_at_once(tiny: Tiny, pairs_spec: Any) -> None:
+    for file in ("in/a-1.png", "ref/b-1.png", "ref/b-10.png"):
+        (tiny.root / "tiny" / file).unlink()
+    found = findings_of(PairsReader(pairs_spec(), tiny.root / "tiny", None))
+    assert {f.file for f in found} == {"in/a-1.png", "ref/b-1.png", "ref/b-10.png"}
+
+
+def test_missing_pair_is_counted_and_named_from_the_manifest(tiny: Tiny, pairs_spec: Any) -> None:
+    folder = tiny.root / "tiny"
+    manifest = pinned(folder)
+    for role in ("in", "ref"):
+        (folder / role / "b-9.png").unlink()
+    for known, words in ((None, "4"), (manifest, "missing: in/b-9.png, ref/b-9.png")):
+        (finding,) = findings_of(PairsReader(pairs_spec(), folder, known))
+        assert (finding.code, finding.expected) == ("data-count", "5 pairs")
+        assert finding.got.startswith("4")
+        assert words in finding.got
+
+
+def test_file_managers_leftovers_are_no_cases(tiny: Tiny, pairs_spec: Any) -> None:
+    folder = tiny.root / "tiny"
+    for name in (".DS_Store", "._a-1.png", "Thumbs.db", "notes.txt"):
+        (folder / "in" / name).write_bytes(b"junk")
+    assert PairsReader(pairs_spec(), folder, None).case_ids() == IN_ORDER
+
+
+def test_file_that_is_not_the_published_one_is_refused(tiny: Tiny, pairs_spec: Any) -> None:
+    folder = tiny.root / "tiny"
+    manifest = pinned(folder)
+    (folder / "ref" / "b-1.png").write_bytes(encode_png(tiny.inputs["b-1"]))
+    reader = PairsReader(pairs_spec(), folder, manifest)
+    with pytest.raises(EvaluatorError, match="not the published file") as caught:
+        reader.reference("b-1")
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.file) == ("data-digest", "ref/b-1.png")
+    assert manifest["ref/b-1.png"] in finding.expected
+    assert reader.verify() == [finding]
+    assert np.array_equal(reader.input("b-1").array, tiny.inputs["b-1"]), "its partner is the published one"
+
+
+def test_cut_file_is_found_without_a_manifest(tiny: Tiny, pairs_spec: Any) -> None:
+    file = tiny.root / "tiny" / "in" / "a-2.png"
+    file.write_bytes(file.read_bytes()[:-30])
+    reader = PairsReader(pairs_spec(), tiny.root / "tiny", None)
+    with pytest.raises(EvaluatorError, match=r"a-2\.png cannot be used"):
+        reader.input("a-2")
+    assert [(f.code, f.file) for f in reader.verify()] == [("data-unreadable", "in/a-2.png")]
+
+
+def test_file_that_vanished_is_an_error_with_its_name(tiny: Tiny, pairs_spec: Any) -> None:
+    reader = PairsReader(pairs_spec(), tiny.root / "tiny", None)
+    reader.case_ids()
+    (tiny.root / "tiny" / "in" / "a-2.png").unlink()
+    with pytest.raises(EvaluatorError, match=r"a-2\.png cannot be read"):
+        reader.input("a-2")
+
+
+@pytest.mark.parametrize(("size", "codes"), [(None, []), ([24, 20], []), ([20, 24], ["data-size"] * 5)])
+def test_size_of_every_case_is_verified(tiny: Tiny, pairs_spec: Any, size: Any, codes: list[str]) -> None:
+    reader = PairsReader(pairs_spec(size=size), tiny.root / "tiny", None)
+    assert [f.code for f in reader.verify()] == codes
+
+
+def test_pair_of_two_sizes_is_found(tiny: Tiny, pairs_spec: Any) -> None:
+    (tiny.root / "tiny" / "in" / "b-9.png").write_bytes(encode_png(tiny.inputs["b-9"][:-1]))
+    (finding,) = PairsReader(pairs_spec(), tiny.root / "tiny", None).verify()
+    assert (finding.code, finding.file) == ("data-size", "in/b-9.png")
+
+
+def test_digest_of_pairs_is_that_of_their_files(tiny: Tiny, pairs_spec: Any) -> None:
+    folder = tiny.root / "tiny"
+    digest = PairsReader(pairs_spec(), folder, None).digest()
+    assert digest == PairsReader(pairs_spec(), folder, pinned(folder)).digest()
+    (folder / "in" / "a-1.png").write_bytes(encode_png(tiny.inputs["a-2"]))
+    assert PairsReader(pairs_spec(), folder, None).digest() != digest
+
+
+def blocks(seed: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (2, 3, 8, 6, 3), dtype=np.uint8)
+
+
+def put_blocks(folder: Path, **arrays: Any) -> None:
+    for name in ("Noisy", "Clean"):
+        savemat(folder / f"{name}.mat", {name: arrays.get(name, blocks(len(name)))}, do_compression=True)
+
+
+def test_blocks_are_numbered_image_by_image(tmp_path: Path, blocks_spec: BlocksSplit) -> None:
+    put_blocks(tmp_path, Noisy=blocks(1), Clean=blocks(2))
+    reader = BlocksReader(blocks_spec, tmp_path, None)
+    assert reader.case_ids() == ["0", "1", "2", "3", "4", "5"]
+    for case in range(6):
+        assert np.array_equal(reader.input(str(case)).array, blocks(1)[case // 3, case % 3])
+        assert np.array_equal(reader.reference(str(case)).array, blocks(2)[case // 3, case % 3])
+    assert reader.input("0").peak == 255
+    assert reader.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("array", "code"),
+    [
+        (blocks(1).astype(np.float64), "data-unreadable"),
+        (blocks(1).astype(np.uint16), "data-unreadable"),
+        (blocks(1)[0], "data-unreadable"),
+        (blocks(1)[..., :2], "data-unreadable"),
+        ("text", "data-unreadable"),
+        ({"Clean": 1}, "data-unreadable"),
+        (blocks(1)[:1], "data-count"),
+        (blocks(1)[:, :2], "data-count"),
+        (blocks(1)[:, :, :4], "data-count"),
+    ],
+    ids=["double", "16 bit", "four axes", "two channels", "text", "struct", "few images", "few blocks", "smaller"],
+)
+@pytest.mark.parametrize("name", ["Noisy", "Clean"])
+def test_array_of_another_kind_is_refused(
+    tmp_path: Path, blocks_spec: BlocksSplit, name: str, array: Any, code: str
+) -> None:
+    put_blocks(tmp_path, **{name: array})
+    (finding,) = findings_of(BlocksReader(blocks_spec, tmp_path, None))
+    assert finding.code == code
+    # Of two arrays that differ in block size alone, the references are taken as right.
+    assert finding.file in ({f"{name}.mat"} if code == "data-unreadable" else {"Noisy.mat", "Clean.mat"})
+
+
+def test_file_without_the_variable_is_refused(tmp_path: Path, blocks_spec: BlocksSplit) -> None:
+    put_blocks(tmp_path)
+    savemat(tmp_path / "Clean.mat", {"Other": blocks(1)})
+    (finding,) = findings_of(BlocksReader(blocks_spec, tmp_path, None))
+    assert (finding.code, finding.file, finding.got) == ("data-unreadable", "Clean.mat", "no such array")
+    assert "an array Clean of shape" in finding.expected
+
+
+@pytest.mark.parametrize("content", [b"not a mat file" * 20, b"", "half"])
+def test_file_that_is_no_mat_file_is_refused(tmp_path: Path, blocks_spec: BlocksSplit, content: Any) -> None:
+    put_blocks(tmp_path)
+    file = tmp_path / "Noisy.mat"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2] if content == "half" else content)
+    (finding,) = findings_of(BlocksReader(blocks_spec, tmp_path, None))
+    assert (finding.code, finding.file) == ("data-unreadable", "Noisy.mat")
+
+
+def test_blocks_that_changed_on_disk_are_read_again(tmp_path: Path, blocks_spec: BlocksSplit) -> None:
+    put_blocks(tmp_path, Noisy=blocks(1))
+    before = BlocksReader(blocks_spec, tmp_path, None).input("0").array.copy()
+    put_blocks(tmp_path, Noisy=blocks(9))
+    os.utime(tmp_path / "Noisy.mat", ns=(1, 1))  # whatever the clock's resolution
+    assert not np.array_equal(BlocksReader(blocks_spec, tmp_path, None).input("0").array, before)
+
+
+def test_blocks_are_compared_with_their_manifest(tmp_path: Path, blocks_spec: BlocksSplit) -> None:
+    put_blocks(tmp_path)
+    manifest = {n: hashlib.sha256((tmp_path / n).read_bytes()).hexdigest() for n in ("Noisy.mat", "Clean.mat")}
+    digest = BlocksReader(blocks_spec, tmp_path, manifest).digest()
+    assert digest == BlocksReader(blocks_spec, tmp_path, None).digest()
+    savemat(tmp_path / "Clean.mat", {"Clean": blocks(7)})
+    assert [f.code for f in BlocksReader(blocks_spec, tmp_path, manifest).verify()] == ["data-digest"]
+    assert BlocksReader(blocks_spec, tmp_path, None).digest() != digest

@@ -1,0 +1,59 @@
+"""Findings say what was expected, what was found, what to do."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from evaluator.findings import EvaluatorError, Finding, Severity, did_you_mean, has_errors
+
+WORDS = ("size", "a.png", "24×20 pixels", "20×24", "Turn it.")
+ERROR, WARNING, NOTE = Finding.error(*WORDS), Finding.warning(*WORDS), Finding.note(*WORDS)
+
+
+def test_line_holds_everything() -> None:
+    assert ERROR.line() == "error [size] a.png: expected 24×20 pixels; got 20×24. Turn it."
+    assert WARNING.line().startswith("warning [size]")
+    assert NOTE.line().startswith("note [size]")
+
+
+def test_only_errors_are_errors() -> None:
+    assert [f.severity for f in (ERROR, WARNING, NOTE)] == [Severity.ERROR, Severity.WARNING, Severity.NOTE]
+    assert not has_errors([])
+    assert not has_errors([WARNING, NOTE])
+    assert has_errors([NOTE, ERROR, WARNING])
+
+
+def test_finding_survives_json_and_refuses_other_fields() -> None:
+    assert Finding.model_validate_json(ERROR.model_dump_json()) == ERROR
+    with pytest.raises(ValidationError):
+        Finding.model_validate({**ERROR.model_dump(), "line": "x"})
+    with pytest.raises(ValidationError):
+        Finding.model_validate({**ERROR.model_dump(), "severity": "fatal"})
+
+
+def test_finding_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        ERROR.severity = Severity.NOTE  # type: ignore[misc]
+
+
+def test_error_carries_its_findings() -> None:
+    error = EvaluatorError("It is wrong.", [ERROR, NOTE])
+    assert (str(error), error.findings) == ("It is wrong.", (ERROR, NOTE))
+    assert EvaluatorError("It is wrong.").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("psnr.f46", " Did you mean 'psnr.f64'?"), ("psnr.f64", " Did you mean 'psnr.f64'?"), ("zzz", "")],
+)
+def test_nearest_word_is_proposed_if_it_is_near(word: str, hint: str) -> None:
+    assert did_you_mean(word, ["ssim.sk_u7", "psnr.f64", "mae"]) == hint
+
+
+@given(st.text(), st.lists(st.text()))
+def test_proposal_is_one_of_the_known_words(word: str, known: list[str]) -> None:
+    hint = did_you_mean(word, known)
+    assert hint in {"", *(f" Did you mean {k!r}?" for k in known)}
