@@ -66,7 +66,7 @@ def _walk(model: type[BaseModel], path: tuple[str, ...]) -> tuple[list[str], set
     """
     level, shown, in_mapping = {model}, [], False
     fields = set(model.model_fields)
-    for part in path:
+    for part in (p for p in path if p != "[key]"):  # pydantic's mark for the name in a mapping
         tagged = {kind for kind in level if part in _tags(kind)}
         if in_mapping is False and len(level) > 1 and tagged:
             level = tagged

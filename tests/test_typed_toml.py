@@ -76,6 +76,30 @@ def test_unknown_key_is_answered_with_what_its_place_allows(text: str, hint: str
     assert hint in finding.fix
 
 
+@pytest.mark.parametrize("name", ["x", "car", "boat", "open", "kind"])
+def test_key_in_a_table_of_any_name_is_named_as_in_the_file(name: str) -> None:
+    # The kind that a table chose is part of no key, whereas a table may be called like a kind or another key.
+    wheels = "wheels = [{ diameter = 1, diam = 2 }]"
+    found = refusals(f'name = "G"\nvehicles.{name} = {{ kind = "car", trailr = 1, {wheels} }}')
+    assert {f.got: f.fix for f in found} == {
+        f"the key vehicles.{name}.trailr": "Did you mean 'trailer'?",
+        f"the key vehicles.{name}.wheels.0.diam": "Did you mean 'diameter'?",
+    }
+
+
+def test_missing_and_wrong_values_of_a_chosen_kind_are_named_as_in_the_file() -> None:
+    found = refusals('vehicles.x = { kind = "car", wheels = [{}], trailer = { diameter = 0 } }\nname = "G"')
+    assert {f.expected.split(":")[0] for f in found} == {
+        "the key vehicles.x.wheels.0.diameter",
+        "vehicles.x.trailer.diameter",
+    }
+
+
+def test_hint_is_a_key_of_the_kind_that_was_chosen() -> None:
+    (finding,) = refusals('name = "G"\nvehicles.x = { kind = "car", anchr = 2 }')
+    assert finding.fix == "Keys allowed here: kind, trailer, wheels."
+
+
 def test_every_mistake_is_said_at_once() -> None:
     found = {f.expected.split(":")[0]: f.got for f in refusals("open = 5\nmain = { diameter = 0 }\nx = 1")}
     assert found == {"the key name": "nothing", "open": "5", "main.diameter": "0", "only known keys": "the key x"}
@@ -93,6 +117,15 @@ def test_long_value_is_shortened() -> None:
 def test_syntax_errors_are_findings(text: str | bytes) -> None:
     (finding,) = refusals(text)
     assert finding.expected == "TOML in UTF-8"
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 20_000, "a = " + "{a=" * 9_000, "a = " + "1" * 5_000], ids=["arrays", "tables", "number"]
+)
+def test_nesting_and_numbers_beyond_all_reason_are_findings(text: str) -> None:
+    (finding,) = refusals(text)
+    assert finding.expected == "TOML in UTF-8"
+    assert len(finding.line()) < 300
 
 
 def test_syntax_error_names_its_place() -> None:

@@ -45,6 +45,7 @@ def list_baselines(output_format: str) -> None:
 @options.data
 @options.leaderboards
 @options.weights
+@options.device
 @options.workers
 @options.output_format
 @click.pass_context

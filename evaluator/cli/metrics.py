@@ -86,6 +86,7 @@ def explain(metric_id: str, output_format: str) -> None:
     help="The reference image or folder; without it, only metrics that need none have a value.",
 )
 @options.weights
+@options.device
 @options.output_format
 @click.argument("output", type=click.Path(path_type=Path), metavar="OUT")
 def spread_command(*, reference: Path | None, output: Path, output_format: str) -> None:
@@ -109,8 +110,12 @@ def spread_command(*, reference: Path | None, output: Path, output_format: str) 
     infinite = max((r.infinite for r in found.values() if r.value is not None), default=0)
     if infinite:
         click.echo(f"* {infinite} identical pairs are infinite and left out of the mean.")
-    for reason in sorted({r.detail for r in found.values() if r.value is None and r.detail}):
-        click.echo(f"no value: {reason}")
+    reasons: dict[str, list[str]] = {}
+    for metric, result in found.items():
+        if result.value is None and result.detail:
+            reasons.setdefault(result.detail, []).append(metric)
+    for reason, ids in reasons.items():
+        click.echo(f"no value, as it {reason}: {', '.join(ids)}" if reason.startswith("needs") else f"{ids}: {reason}")
 
 
 @command.command("conformance")

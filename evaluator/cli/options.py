@@ -51,6 +51,20 @@ weights = click.option(
     callback=_name_weights,
     help="The folder of weights that metrics need. Else EVALUATOR_WEIGHTS, else the user's cache folder.",
 )
+
+
+def _name_device(_context: click.Context, _option: click.Parameter, device: str | None) -> None:
+    if device is not None:
+        os.environ["EVALUATOR_DEVICE"] = device
+
+
+device = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    expose_value=False,
+    callback=_name_device,
+    help="Where the networks of metrics run (LPIPS). Else EVALUATOR_DEVICE, else cpu.",
+)
 workers = click.option(
     "--workers",
     type=click.IntRange(min=1),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @options.data
 @options.leaderboards
 @options.weights
+@options.device
 @options.workers
 @options.output_format
 @click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SUBMISSION...")

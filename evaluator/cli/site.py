@@ -26,6 +26,6 @@ def command(*, leaderboards: Path, data: Path | None, tasks: tuple[Path, ...]) -
     from evaluator.site import build_site
     from evaluator.tasks import load_task
 
-    index = build_site(leaderboards, data=data, tasks=[load_task(file) for file in tasks])
+    index = build_site(leaderboards, data=data, tasks=[load_task(str(file)) for file in tasks])
     click.echo(str(index))
     say("Open it in a browser, or publish the folder as it is.")

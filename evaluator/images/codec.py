@@ -103,6 +103,12 @@ def _decode_npy(data: bytes) -> NDArray[np.generic]:
     return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
+def _refused(code: str, got: str, fix: str) -> ImageProblem:
+    return ImageProblem(
+        code, expected="an image that is decoded as it is stored", got=f"{got}; {fix}", fix="Or save it as PNG."
+    )
+
+
 def _decode_tiff(data: bytes) -> NDArray[np.generic]:
     """Decode by tifffile what needs no codec of its own, else by OpenCV, which turns pixels by the orientation tag."""
     import tifffile
@@ -115,10 +121,16 @@ def _decode_tiff(data: bytes) -> NDArray[np.generic]:
             if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and array.ndim == 3:
                 array = np.moveaxis(array, 0, -1)
             return np.ascontiguousarray(array[:, :, None] if array.ndim == 2 else array)
+        if page.extrasamples:
+            raise _refused("alpha", "a compressed TIFF file with alpha", "save it without transparency")
         if orientation and orientation.value != 1:
-            raise ValueError("a compressed TIFF file with an orientation tag; save it upright and without the tag")
+            raise _refused(
+                "unreadable", "a compressed TIFF file with an orientation tag", "save it upright and without the tag"
+            )
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samplesperpixel > 1:
-            raise ValueError("a compressed TIFF file with separate colour planes; save it with interleaved pixels")
+            raise _refused(
+                "unreadable", "a compressed TIFF file with separate colour planes", "save it with interleaved pixels"
+            )
     return _decode_opencv(data)
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluator.findings import EvaluatorError, did_you_mean
-from evaluator.metrics import errors, ms_ssim, psnr, ssim
+from evaluator.metrics import errors, lpips, ms_ssim, niqe, psnr, ssim
 from evaluator.metrics.contract import Image, Measured, Metric, NotApplicable, Score, State, Unavailable, Undefined
 from evaluator.metrics.weights import KNOWN, Weights
 
-_MODULES = (psnr, ssim, ms_ssim, errors)
+_MODULES = (psnr, ssim, ms_ssim, errors, lpips, niqe)
 
 
 @cache
@@ -62,13 +62,11 @@ def evaluate(
     """
     metric = get(metric_id)
     if metric.contract.reference and reference is None:
-        return Score(State.NOT_APPLICABLE, detail=f"{metric_id} needs a reference")
+        return Score(State.NOT_APPLICABLE, detail="needs a reference")
     least = metric.contract.minimum_size
     if min(output.shape[:2]) < least:
         size = f"{output.shape[1]}×{output.shape[0]}"
-        return Score(
-            State.NOT_APPLICABLE, detail=f"{metric_id} needs images of {least}×{least} at least; this is {size}"
-        )
+        return Score(State.NOT_APPLICABLE, detail=f"needs images of {least}×{least} at least; this is {size}")
     try:
         measured = _measure(metric, output, reference, peak, prepared)
     except (NotApplicable, Unavailable, Undefined) as reason:

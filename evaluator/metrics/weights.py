@@ -26,10 +26,15 @@ class Weights:
     """Where `evaluate weights fetch` gets the first form; empty if it cannot be fetched."""
     licence: str
     used_by: str
+    """Ids of the metrics, or what their ids begin with, separated by commas."""
     how: str = ""
     """What to do where it cannot be fetched."""
     package: str = ""
     """Path inside an installed distribution that carries it: `module/path/in/it`."""
+
+    def serves(self, metric_id: str) -> bool:
+        """Tell whether a metric needs these weights."""
+        return any(metric_id.startswith(name) for name in self.used_by.split(", "))
 
 
 KNOWN: dict[str, Weights] = {}
@@ -61,6 +66,12 @@ def locate(weights: Weights) -> Path | None:
             if path.is_file() and _digest(path, path.stat().st_mtime_ns).startswith(digest):
                 return path
     return _in_package(weights)
+
+
+def digest_of(weights: Weights) -> str | None:
+    """Return the sha256 of the file that is used for `weights`, or None if there is none."""
+    path = locate(weights)
+    return None if path is None else _digest(path, path.stat().st_mtime_ns)
 
 
 def need(weights: Weights) -> Path:

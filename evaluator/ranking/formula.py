@@ -28,7 +28,7 @@ def evaluate_formula(formula: str, names: Mapping[str, float]) -> float:
     evaluator: Any = SimpleEval(functions=_FUNCTIONS, names=dict(names))  # type: ignore[no-untyped-call]
     try:
         value = float(evaluator.eval(formula))
-    except (InvalidExpression, SyntaxError, TypeError, ArithmeticError, ValueError) as error:
+    except (InvalidExpression, SyntaxError, TypeError, ArithmeticError, ValueError, RecursionError) as error:
         raise ValueError(f"{formula!r} gives no number: {error}") from None
     if not math.isfinite(value):
         raise ValueError(f"{formula!r} gives no finite number")

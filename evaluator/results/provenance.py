@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import platform
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 
 from pydantic import BaseModel, ConfigDict
 
+from evaluator import metrics
 from evaluator._version import __version__
 from evaluator.efficiency import Hardware, this_machine
 
-_PACKAGES = ("numpy", "scipy", "opencv-python-headless", "pillow", "tifffile", "scikit-image")
+_PACKAGES = ("numpy", "scipy", "opencv-python-headless", "pillow", "tifffile", "scikit-image", "numba", "torch")
 
 
 class Environment(BaseModel):
@@ -23,20 +26,32 @@ class Environment(BaseModel):
     python: str
     packages: dict[str, str]
     hardware: Hardware
+    device: str
+    """Where networks of metrics ran: `cpu` or `cuda`."""
+    weights: dict[str, str]
+    """sha256 of the weights that the task's metrics used, by name."""
+
+
+def environment(metric_ids: Sequence[str]) -> Environment:
+    """Return the environment in which these metrics are computed by this process."""
+    used = [w for w in metrics.known_weights() if any(w.serves(m) for m in metric_ids)]
+    digests = {w.name: digest for w in used if (digest := metrics.weights.digest_of(w))}
+    return Environment(
+        evaluator=__version__,
+        python=platform.python_version(),
+        packages=_versions(),
+        hardware=this_machine(),
+        device=os.environ.get("EVALUATOR_DEVICE", "cpu"),
+        weights=digests,
+    )
 
 
 @cache
-def environment() -> Environment:
-    """Return the environment of this process."""
+def _versions() -> dict[str, str]:
     packages = {}
     for name in _PACKAGES:
         try:
             packages[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            packages[name] = "not installed under this name"
-    return Environment(
-        evaluator=__version__,
-        python=platform.python_version(),
-        packages=packages,
-        hardware=this_machine(),
-    )
+            continue
+    return packages

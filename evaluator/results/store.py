@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import json
 import os
@@ -69,7 +70,7 @@ class Store:
             if hashlib.sha256(data).hexdigest() != card.cases_sha256:
                 raise ValueError("it is not the table that the scorecard was written with")
             return read_cases(data.decode("utf-8"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise EvaluatorError(f"{path} cannot be used ({error}). Score the submission again.") from None
 
 
@@ -86,7 +87,7 @@ def _load(path: Path) -> Scorecard:
                 f"{path} has schema version {version}; this harness reads {SCHEMA_VERSION}. "
                 "Score the submission again, or use the harness that wrote it."
             )
-        return Scorecard.model_validate_json(json.dumps(values), strict=True)
+        return Scorecard.model_validate_json(json.dumps(values, allow_nan=False), strict=True)
     except ValueError as error:  # of JSON, UTF-8 or the model
         why = str(error).splitlines()[0]
         raise EvaluatorError(f"{path} is damaged ({why}). Score the submission again.") from None

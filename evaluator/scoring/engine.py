@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from evaluator.efficiency import summarise
 from evaluator.findings import EvaluatorError, Finding, has_errors
 from evaluator.ingest import Submission, open_submission
 from evaluator.metrics import State
+from evaluator.metrics.lpips_net import limit_threads
 from evaluator.results import (
     CaseRow,
     DatasetInfo,
@@ -183,12 +184,15 @@ def _open_all(paths: Sequence[Path], split: Split, store: Store | None) -> tuple
             outcome.message, outcome.findings = str(error), error.findings
             continue
         outcome.id, outcome.findings = submission.id, submission.findings
-        twin = path if submission.rejected else taken.setdefault(submission.id, path)
-        if twin is not path:
+        twin = None if submission.rejected else taken.get(submission.id)
+        if twin is not None:
             outcome.message = f"{path} has the id {submission.id!r}, and so has {twin}: it would overwrite its result."
             fix = 'Rename the folder, or set id = "..." in submission.toml.'
             outcome.findings = (Finding.error("id-taken", str(path), "an id of its own", submission.id, fix),)
-        elif provider is not None:
+            continue
+        if not submission.rejected:
+            taken[submission.id] = path
+        if provider is not None:
             entries.append(_Entry(outcome, submission, provider, digest=digest))
     return entries, outcomes
 
@@ -246,20 +250,19 @@ def _run(
     progress: Progress | None,
 ) -> None:
     """Do all jobs that are left; the results lie in the entries' `done`."""
-    by_id = {entry.submission.id: entry for entry in entries}
     progress = progress or _Silent()
     resumed = sum(len(entry.done) for entry in entries)
     progress.begin(total=len(entries) * len(split.case_ids), resumed=resumed)
     with _executor(executor, workers) as pool:
-        waiting: set[Future[list[CaseResult]]] = set()
+        waiting: set[Future[dict[int, CaseResult]]] = set()
         window = _IN_FLIGHT * max(1, workers)
         try:
             for job in _jobs(entries, split, metric_ids):
                 waiting.add(pool.submit(run_case, job))
                 while len(waiting) >= window:
-                    waiting = _collect(waiting, by_id, progress)
+                    waiting = _collect(waiting, entries, progress)
             while waiting:
-                waiting = _collect(waiting, by_id, progress)
+                waiting = _collect(waiting, entries, progress)
         finally:
             for future in waiting:
                 future.cancel()
@@ -268,20 +271,21 @@ def _run(
 
 def _jobs(entries: Sequence[_Entry], split: Split, metric_ids: Sequence[str]) -> Iterator[CaseJob]:
     for case in split.case_ids:
-        pending: Mapping[str, Provider] = {e.submission.id: e.provider for e in entries if case not in e.done}
+        # By number, not by id: a rejected submission may have the id of another.
+        pending = {number: e.provider for number, e in enumerate(entries) if case not in e.done}
         if pending:
             yield CaseJob(split, case, pending, metric_ids)
 
 
 def _collect(
-    waiting: set[Future[list[CaseResult]]], by_id: Mapping[str, _Entry], progress: Progress
-) -> set[Future[list[CaseResult]]]:
+    waiting: set[Future[dict[int, CaseResult]]], entries: Sequence[_Entry], progress: Progress
+) -> set[Future[dict[int, CaseResult]]]:
     finished, rest = wait(waiting, return_when=FIRST_COMPLETED)
     # Those that failed come last, so that nothing that was finished is lost with them.
     for future in sorted(finished, key=lambda f: f.exception() is not None):
         results = future.result()
-        for result in results:
-            entry = by_id[result.submission]
+        for number, result in results.items():
+            entry = entries[number]
             entry.done[result.case] = result
             if entry.journal:
                 entry.journal.append(result)
@@ -298,12 +302,14 @@ def _executor(given: Executor | None, workers: int) -> Iterator[Executor]:
 
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the workers are the parallelism
+    limit_threads(1)
     pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="score")
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         cv2.setNumThreads(before)
+        limit_threads(None)
 
 
 def _findings(entry: _Entry, split: Split) -> tuple[Finding, ...]:
@@ -335,7 +341,7 @@ def _scorecard(
         metrics=aggregated,
         runtime=summarise([r.runtime_s for r in timed if r.runtime_s is not None], [r.pixels for r in timed]),
         findings=_findings(entry, split),
-        environment=environment(),
+        environment=environment(spec.metrics),
         cases_sha256=hashlib.sha256(table.encode()).hexdigest(),
         started=started.isoformat(timespec="seconds"),
         wall_time_s=round(wall_time_s, 3),

@@ -112,7 +112,8 @@ class CaseJob:
 
     split: Split
     case: str
-    providers: Mapping[str, Provider]
+    providers: Mapping[int, Provider]
+    """By the submission's number in the run."""
     metric_ids: Sequence[str]
     """Empty: only read the outputs and say what is wrong with them."""
 
@@ -121,7 +122,6 @@ class CaseJob:
 class CaseResult:
     """What became of one case of one submission."""
 
-    submission: str
     case: str
     output: str
     output_sha256: str
@@ -132,8 +132,11 @@ class CaseResult:
     runtime_s: float | None
 
 
-def run_case(job: CaseJob) -> list[CaseResult]:
+def run_case(job: CaseJob) -> dict[int, CaseResult]:
     """Do a job: read the reference once, then read and score each submission's output.
+
+    Returns:
+        One result a submission, by its number in the run.
 
     Raises:
         EvaluatorError: the data set itself is at fault.
@@ -143,9 +146,9 @@ def run_case(job: CaseJob) -> list[CaseResult]:
     height, width = reference.array.shape[:2]
     expected = Expected(height, width, protocol)
     target = np.ascontiguousarray(reference.array, dtype=np.float64)
-    results = []
+    results = {}
     prepared: dict[Any, Any] = {}  # what depends on the reference alone, for all submissions; gone with the case
-    for submission, provider in job.providers.items():
+    for number, provider in job.providers.items():
         output = provider.output(job.split, job.case, expected)
         reading, findings = output.reading, list(output.reading.findings)
         scores = {m: Score(output.state) for m in job.metric_ids}
@@ -160,17 +163,14 @@ def run_case(job: CaseJob) -> list[CaseResult]:
                 scores[metric] = score
                 if score.state is State.FAILED:
                     findings.append(_no_number(metric, output.name, score.detail))
-        results.append(
-            CaseResult(
-                submission=submission,
-                case=job.case,
-                output=output.name,
-                output_sha256=reading.sha256,
-                scores=scores,
-                findings=tuple(findings),
-                pixels=height * width,
-                runtime_s=output.runtime_s,
-            )
+        results[number] = CaseResult(
+            case=job.case,
+            output=output.name,
+            output_sha256=reading.sha256,
+            scores=scores,
+            findings=tuple(findings),
+            pixels=height * width,
+            runtime_s=output.runtime_s,
         )
     return results
 

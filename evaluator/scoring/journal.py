@@ -76,12 +76,11 @@ class Journal:
             m: Score(State(s["state"]), s["value"], s["detail"], s["extra"]) for m, s in values.pop("scores").items()
         }
         findings = tuple(Finding.model_validate(f) for f in values.pop("findings"))
-        return CaseResult(submission=self.submission, scores=scores, findings=findings, **values)
+        return CaseResult(scores=scores, findings=findings, **values)
 
     def append(self, result: CaseResult) -> None:
         """Add a finished case."""
         values = asdict(result)
-        del values["submission"]
         values["findings"] = [f.model_dump(mode="json") for f in result.findings]
         self._write(values)
 

@@ -49,9 +49,14 @@ class Pictures:
         """Return why a submission has no pictures, or an empty string."""
         if self._split is None:
             return "No pictures: the data set was not at hand when these pages were made."
+        if self._other_data(card):
+            return "No pictures: the data set is not the one that it was scored on."
         return (
             "" if self._source(card) else "No pictures: its outputs are no longer where they were when it was scored."
         )
+
+    def _other_data(self, card: Scorecard) -> bool:
+        return self._split is not None and self._split.digest != card.dataset.digest
 
     def _source(self, card: Scorecard) -> Source | None:
         if card.submission.kind != "outputs":
@@ -65,7 +70,7 @@ class Pictures:
     def triples(self, card: Scorecard, cases: Sequence[CaseRow]) -> list[Triple]:
         """Write the pictures of cases; leave out those whose files are not what was scored."""
         source = self._source(card)
-        if self._split is None or source is None:
+        if self._split is None or source is None or self._other_data(card):
             return []
         found = []
         for case in (c for c in cases if c.case in self._cases):

@@ -224,7 +224,9 @@ class BlocksReader:
         try:
             changed = path.stat().st_mtime_ns
         except OSError as error:
-            raise EvaluatorError(f"{path} cannot be read ({error.strerror}).") from None
+            fix = "Get the data set again; see `tasks show`."
+            finding = Finding.error("data-missing", name, "a readable file", str(error.strerror), fix)
+            raise EvaluatorError(f"{path} cannot be read.", [finding]) from None
         return _load_blocks(path, changed)
 
     def case_ids(self) -> Sequence[str]:

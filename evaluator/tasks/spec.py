@@ -116,6 +116,9 @@ class Derived(_Strict):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Derived:
+        taken = FORMULA_FUNCTIONS & set(self.where)
+        if taken:
+            raise ValueError(f"`where` may not use the names of functions: {', '.join(sorted(taken))}")
         check_formula(self.formula, self.where)
         return self
 

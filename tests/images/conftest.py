@@ -35,6 +35,11 @@ def _tiff(array: Array, **options: Any) -> bytes:
     return stream.getvalue()
 
 
+def _planes(array: Array, **options: Any) -> bytes:
+    """Write with tifffile, each colour by itself, one after the other."""
+    return _tiff(np.moveaxis(array, 2, 0).copy(), photometric="rgb", planarconfig="separate", **options)
+
+
 def _npy(array: Array) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array)
@@ -100,7 +105,10 @@ def lossless(rgb: NDArray[np.uint8], deep: NDArray[np.uint16]) -> dict[str, tupl
         "tiff16 gray": (_tiff(gray16), gray16),
         "tiff16 big-endian": (_tiff(deep, byteorder=">"), deep),
         "tiff16 bigtiff": (_tiff(deep, bigtiff=True), deep),
+        "tiff8 tiled": (_tiff(rgb, tile=(16, 16)), rgb),
         "tiff16 tiled": (_tiff(deep, tile=(16, 16)), deep),
+        "tiff8 planes": (_planes(rgb), rgb),
+        "tiff8 planes deflate": (_planes(rgb, compression="zlib"), rgb),
         "tiff8 deflate": (_tiff(rgb, compression="zlib"), rgb),
         "tiff8 lzw": (_pillow(rgb, "TIFF", compression="tiff_lzw"), rgb),
         "tiff float32": (_tiff(floats.astype(np.float32)), floats.astype(np.float32)),
@@ -127,6 +135,8 @@ def lossy(rgb: NDArray[np.uint8]) -> dict[str, bytes]:
         "jpeg gray": _pillow(rgb[:, :, 0].copy(), "JPEG", quality=95),
         "jpeg progressive": _pillow(rgb, "JPEG", progressive=True),
         "webp lossy": _pillow(rgb, "WEBP", quality=80),
+        # The profile's chunk stands before the pixels', so that the first chunk does not tell the compression.
+        "webp lossy with profile": _pillow(rgb, "WEBP", quality=80, icc_profile=bytes(500)),
     }
 
 

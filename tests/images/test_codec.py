@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from PIL import Image
 
 from evaluator.images import ImageProblem, Pixels, decode, encode_png, inspect, peak_of, read_image
 
@@ -23,10 +24,14 @@ IHDR = struct.pack(">IIBBBBB", 24, 20, 8, 2, 0, 0, 0)
 MAGIC = (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"BM", b"RIFF\x20\0\0\0WEBP", b"\x93NUMPY")
 
 
-def code(data: bytes) -> str:
+def problem(data: bytes) -> ImageProblem:
     with pytest.raises(ImageProblem) as caught:
         decode(data)
-    return caught.value.code
+    return caught.value
+
+
+def code(data: bytes) -> str:
+    return problem(data).code
 
 
 def read_or_refuse(data: bytes) -> Pixels | None:
@@ -103,9 +108,52 @@ def test_image_is_read_from_a_path(tmp_path: Path, deep: NDArray[np.uint16]) -> 
 
 def test_file_that_is_cut_anywhere_is_refused(files: dict[str, bytes]) -> None:
     for name, data in files.items():
-        step = 1 if name in ("png8", "jpeg", "webp", "bmp", "npy u1", "tiff8") else 37
+        step = 1 if name in ("png8", "jpeg", "webp", "bmp", "npy u1", "tiff8", "tiff8 planes") else 37
         accepted = [length for length in range(0, len(data), step) if read_or_refuse(data[:length])]
         assert not accepted, name
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_plain_tiff_keeps_pixels_as_stored_whatever_its_orientation(
+    tiff: Any, rgb: NDArray[np.uint8], orientation: int
+) -> None:
+    tag = [(274, "H", 1, orientation, True)]
+    for options in ({}, {"compression": "zlib"}, {"tile": (16, 16)}):
+        assert np.array_equal(decode(tiff(rgb, extratags=tag, **options)).array, rgb), options
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_compressed_tiff_with_an_orientation_is_refused_in_plain_words(
+    pillow: Any, rgb: NDArray[np.uint8], orientation: int
+) -> None:
+    # Its decoder turns the picture by the tag, and pixels are taken as stored.
+    palette = Image.fromarray(rgb).quantize()
+    tag = {"tiffinfo": {274: orientation}}
+    for data in (pillow(rgb, "TIFF", compression="tiff_lzw", **tag), pillow(palette, "TIFF", **tag)):
+        found = problem(data)
+        assert found.code == "unreadable"
+        assert "an orientation tag; save it upright" in found.got
+
+
+def test_compressed_tiff_that_says_it_is_upright_is_read(pillow: Any, rgb: NDArray[np.uint8]) -> None:
+    upright = pillow(rgb, "TIFF", compression="tiff_lzw", tiffinfo={274: 1})
+    assert np.array_equal(decode(upright).array, rgb)
+
+
+def test_compressed_tiff_of_separate_planes_is_refused_in_plain_words(pillow: Any, rgb: NDArray[np.uint8]) -> None:
+    found = problem(pillow(rgb, "TIFF", compression="tiff_lzw", tiffinfo={284: 2}))
+    assert found.code == "unreadable"
+    assert "separate colour planes; save it with interleaved pixels" in found.got
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"), [("LA", {}), ("L", {"transparency": 5})], ids=["channel", "transparent level"]
+)
+def test_transparent_gray_png_is_refused_and_not_spread(
+    pillow: Any, rgb: NDArray[np.uint8], mode: str, options: dict[str, Any]
+) -> None:
+    # One decodes to four channels, the other loses its transparency: neither is what the header says.
+    assert code(pillow(Image.fromarray(rgb).convert(mode), "PNG", **options)) == "alpha"
 
 
 def test_any_flipped_byte_of_a_png_is_found(rgb: NDArray[np.uint8]) -> None:

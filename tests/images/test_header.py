@@ -112,6 +112,43 @@ def test_cmyk_is_refused(pillow: Any, rgb: NDArray[np.uint8]) -> None:
     assert "CMYK" in found.got
 
 
+@pytest.mark.parametrize("photometric", ["miniswhite", "ycbcr", "cielab"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_tiff_of_other_colours_is_refused(
+    tiff: Any, rgb: NDArray[np.uint8], photometric: str, compression: str | None, dtype: str
+) -> None:
+    # Taken as they are, such values would be scored as a negative, or in colours that nobody meant.
+    image = rgb[:, :, 0] if photometric == "miniswhite" else rgb
+    found = problem(tiff(image.astype(dtype), photometric=photometric, compression=compression))
+    assert found.code == "colour-space"
+    assert photometric.upper() in found.got
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "tiff_lzw"}], ids=["plain", "lzw"])
+def test_cmyk_tiff_is_refused_and_not_taken_for_alpha(
+    pillow: Any, rgb: NDArray[np.uint8], options: dict[str, Any]
+) -> None:
+    found = problem(pillow(Image.fromarray(rgb).convert("CMYK"), "TIFF", **options))
+    assert found.code == "colour-space"
+    assert "SEPARATED" in found.got
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f8", "i1", "i2", "u4", "c8"])
+def test_tiff_of_other_values_is_refused(tiff: Any, dtype: str) -> None:
+    found = problem(tiff(np.zeros((20, 24, 3), dtype)))
+    assert (found.code, found.got) == ("pixel-type", np.dtype(dtype).name)
+    assert "float32" in found.expected, "what can be sent instead is named"
+
+
+def test_loss_of_webp_is_seen_behind_other_chunks(pillow: Any) -> None:
+    # Alpha and frames stand in chunks before, or around, the one that tells how pixels were compressed.
+    more = {"save_all": True, "append_images": [Image.fromarray(255 - ALPHA_8)]}
+    for options in ({}, more, {"icc_profile": bytes(501)}):
+        assert inspect(pillow(ALPHA_8, "WEBP", quality=80, **options)).lossy, options
+        assert not inspect(pillow(ALPHA_8, "WEBP", lossless=True, **options)).lossy, options
+
+
 def test_header_is_read_without_decoding(png_chunks: Any) -> None:
     # A bomb: 60,000×60,000 pixels would fill memory; nobody asks for them before the size is compared.
     bomb = struct.pack(">IIBBBBB", 60_000, 60_000, 16, 6, 0, 0, 0)

@@ -80,7 +80,7 @@ def test_everything_wrong_is_said_at_once() -> None:
 
 
 @pytest.mark.parametrize("character", ["\u202e", "\u200b", "\u2066", "\ufeff", "\u0007", "\u001b", "\ue000", "\u2028"])
-@pytest.mark.parametrize("key", ["team", "method", "affiliation", "authors"])
+@pytest.mark.parametrize("key", ["team", "method", "affiliation", "authors", "description"])
 def test_characters_that_disguise_a_name_are_refused(key: str, character: str) -> None:
     escaped = f'"a\\u{ord(character):04X}b"'
     finding = refusal(f"{key} = [{escaped}]" if key == "authors" else f"{key} = {escaped}")
@@ -103,13 +103,25 @@ def test_names_that_look_equal_are_equal() -> None:
 
 @pytest.mark.parametrize("key", ["paper", "code", "page"])
 @pytest.mark.parametrize(
-    "url", ["javascript:alert(1)", "data:text/html,x", " https://x.org", "//x.org", "file:///etc", "", "vbscript:x"]
+    "url",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        " https://x.org",
+        "//x.org",
+        "file:///etc",
+        "",
+        "vbscript:x",
+        "https://x.org/\\u202Egro",
+    ],
 )
 def test_only_http_links_are_taken(key: str, url: str) -> None:
     assert refusal(f'[links]\n{key} = "{url}"').expected.startswith(f"links.{key}")
 
 
-@pytest.mark.parametrize("folder", ["..", "../x", "a/../../b", "/etc", "C:/x", "c:x", "..\\\\x", "a\\\\..\\\\b"])
+@pytest.mark.parametrize(
+    "folder", ["..", "../x", "a/../../b", "/etc", "C:/x", "c:x", "..\\\\x", "a\\\\..\\\\b", "a\\\\b"]
+)
 def test_outputs_lie_inside_the_submission(folder: str) -> None:
     assert "inside the submission" in refusal(f'[outputs]\nfolder = "{folder}"').expected
 
@@ -140,7 +152,7 @@ def test_code_needs_its_kind_and_a_plain_entry(text: str) -> None:
     refusal(text)
 
 
-@pytest.mark.parametrize("ratio", ["0", "-1.0", "nan", '"fast"'])
+@pytest.mark.parametrize("ratio", ["0", "-1.0", "nan", "inf", "-inf", '"fast"'])
 def test_runtime_ratio_is_a_positive_number(ratio: str) -> None:
     assert refusal(f"[reported]\nruntime_ratio = {ratio}").expected.startswith("reported.runtime_ratio")
 

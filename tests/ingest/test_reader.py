@@ -85,7 +85,9 @@ def test_gray_is_an_error_and_never_spread(tmp_path: Path) -> None:
 
 
 def test_colour_where_gray_is_wanted_is_an_error(tmp_path: Path) -> None:
-    assert found(read(tmp_path, encode_png(RGB), channels=1)) == [("channels", ERROR)]
+    reading = read(tmp_path, encode_png(RGB), channels=1)
+    assert found(reading) == [("channels", ERROR)]
+    assert reading.findings[0].fix == "Save it as gray."
     assert found(read(tmp_path, encode_png(RGB[:, :, 0]), channels=1)) == []
 
 

@@ -128,6 +128,10 @@ def test_file_that_became_a_pipe_since_the_scan_does_not_hang(folder: Any) -> No
 @pytest.mark.parametrize(
     "name",
     [
+        "",
+        ".",
+        "x/./a.png",
+        "x//a.png",
         "../a.png",
         "x/../../a.png",
         "/etc/a.png",
@@ -217,6 +221,14 @@ def test_file_that_is_no_archive_is_said_so(tmp_path: Path, data: bytes) -> None
     (tmp_path / "x.zip").write_bytes(data)
     with pytest.raises(EvaluatorError) as caught:
         ZipSource(tmp_path / "x.zip").scan()
+    assert [f.code for f in caught.value.findings] == ["archive"]
+
+
+def test_archive_with_a_name_that_is_no_utf8_is_said_so(archive: Any) -> None:
+    path = archive("x", {"é.png": b"x"})
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xfe"))
+    with pytest.raises(EvaluatorError, match=r"x\.zip cannot be opened") as caught:
+        ZipSource(path).scan()
     assert [f.code for f in caught.value.findings] == ["archive"]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from evaluator.findings import EvaluatorError, Severity
 from evaluator.images.header import SUFFIXES
-from evaluator.ingest import Submission, open_source, open_submission
+from evaluator.ingest import Manifest, Submission, open_source, open_submission
 
 CASES = ["1", "2", "10", "scene/1", "a-1"]
 NAMES = st.text("12a0.-", min_size=1, max_size=4).filter(lambda n: n.strip(".") != "")
@@ -150,6 +150,14 @@ def test_manifest_names_the_folder_of_outputs(folder: Any, png: bytes, named: st
     assert [(f.code, f.file) for f in submission.findings] == [("unexpected-file", "1.png")]
 
 
+@pytest.mark.parametrize("named", [".hidden", "...", "x/./y", "x//y", "./x/y/", " "])
+def test_unusual_folder_of_outputs_is_taken_as_written(folder: Any, png: bytes, named: str) -> None:
+    manifest = f'[outputs]\nfolder = "{named}"'.encode()
+    submission = open_submission(folder("mine", {f"{named}/1.png": png, "submission.toml": manifest}), ["1"])
+    assert list(submission.files) == ["1"]
+    assert (submission.findings, submission.rejected) == ((), "")
+
+
 def test_manifest_inside_a_wrapping_folder_names_a_folder_too(archive: Any, png: bytes) -> None:
     files = {"w/out/1.png": png, "w/submission.toml": b'id = "x"\n[outputs]\nfolder = "out"'}
     submission = open_submission(archive("mine", files), ["1"])
@@ -208,11 +216,21 @@ def test_id_of_a_baseline_is_taken(folder: Any, png: bytes, given_by: str) -> No
 
 @pytest.mark.parametrize(
     ("name", "identifier"),
-    [("My Net (v2)", "my-net-v2"), ("abc_1.0", "abc_1.0"), ("Ünïcode", "n-code"), ("日本", "submission")],
+    [
+        ("My Net (v2)", "my-net-v2"),
+        ("abc_1.0", "abc_1.0"),
+        ("Ünïcode", "n-code"),
+        ("日本", "submission"),
+        ("_x", "x"),
+        ("-._", "submission"),
+        ("x" * 60, "x" * 40),
+        ("x" * 39 + "-y", "x" * 39),
+    ],
 )
 def test_id_is_derived_from_the_name(folder: Any, archive: Any, png: bytes, name: str, identifier: str) -> None:
     for put in (folder, archive):
         assert open_submission(put(name, outputs(png)), CASES).id == identifier
+    assert Manifest(id=identifier).id == identifier, "a derived id is one that could have been given"
 
 
 @pytest.mark.parametrize("name", ["x.tar.gz", "x.png", "x"])

@@ -62,7 +62,7 @@ def make_card() -> MakeCard:
             metrics=results,
             runtime=None,
             findings=(),
-            environment=environment(),
+            environment=environment(()),
             cases_sha256="",
             started=started,
             wall_time_s=1.0,

@@ -46,7 +46,7 @@ def make_card() -> MakeCard:
             "metrics": {"psnr.f64": MetricResult.of(metrics.aggregate(contract, scores, "unranked"), contract)},
             "runtime": None,
             "findings": (Finding.note("junk", "._a", "outputs", "1 system file", "Left out."),),
-            "environment": environment(),
+            "environment": environment(()),
             "cases_sha256": "33",
             "started": "2020-01-02T03:04:05+00:00",
             "wall_time_s": 0.5,

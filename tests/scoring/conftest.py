@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.scoring import engine
-from evaluator.scoring.jobs import CaseJob, CaseResult
+from evaluator.scoring.jobs import CaseJob, CaseResult, PrecomputedOutputs
 
 
 @pytest.fixture
@@ -48,8 +48,12 @@ def jobs_done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     done: list[tuple[str, str]] = []
     real = engine.run_case
 
-    def counted(job: CaseJob) -> list[CaseResult]:
-        done.extend((submission, job.case) for submission in job.providers)
+    def counted(job: CaseJob) -> dict[int, CaseResult]:
+        for provider in job.providers.values():
+            path = (
+                provider.submission.source.path if isinstance(provider, PrecomputedOutputs) else provider.runner.folder
+            )
+            done.append((path.name, job.case))
         return real(job)
 
     monkeypatch.setattr(engine, "run_case", counted)

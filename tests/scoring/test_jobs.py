@@ -28,7 +28,7 @@ LIMIT = 2**20
 
 def one(tiny: Tiny, folder: Path, case: str = "a-1", metric_ids: tuple[str, ...] = METRICS) -> CaseResult:
     submission = open_submission(folder, tiny.split.case_ids)
-    (found,) = run_case(CaseJob(tiny.split, case, {"team": PrecomputedOutputs(submission)}, metric_ids))
+    (found,) = run_case(CaseJob(tiny.split, case, {0: PrecomputedOutputs(submission)}, metric_ids)).values()
     return found
 
 
@@ -118,7 +118,7 @@ def test_an_output_is_unchanged_only_with_the_same_name_and_bytes(tiny: Tiny) ->
 
 def test_a_job_survives_pickling(tiny: Tiny) -> None:
     submission = open_submission(tiny.outputs("team"), tiny.split.case_ids)
-    job = CaseJob(tiny.split, "b-10", {"team": PrecomputedOutputs(submission)}, METRICS)
+    job = CaseJob(tiny.split, "b-10", {0: PrecomputedOutputs(submission)}, METRICS)
     assert run_case(pickle.loads(pickle.dumps(job))) == run_case(job)  # noqa: S301
 
 
@@ -127,7 +127,7 @@ def test_a_model_output_is_read_back_as_a_teams_file_would_be(
 ) -> None:
     folder = own_baseline("gray", "def restore(image):\n    return image[:, :, :1]\n")
     provider = ModelOutputs(PythonRunner(folder, "model:restore", "version"), tmp_path / "kept")
-    (found,) = run_case(CaseJob(tiny.split, "a-1", {"gray": provider}, METRICS))
+    (found,) = run_case(CaseJob(tiny.split, "a-1", {0: provider}, METRICS)).values()
     assert {s.state for s in found.scores.values()} == {State.INVALID}
     assert [f.code for f in found.findings] == ["gray"]
     assert found.runtime_s is not None
@@ -138,7 +138,7 @@ def test_a_model_output_is_read_back_as_a_teams_file_would_be(
 def test_all_submissions_of_a_job_are_scored_on_their_own(tiny: Tiny) -> None:
     good, bad = tiny.outputs("good"), tiny.outputs("bad")
     (bad / "a-1.png").write_bytes(b"")
-    providers = {p.name: PrecomputedOutputs(open_submission(p, tiny.split.case_ids)) for p in (bad, good)}
-    found = {r.submission: r for r in run_case(CaseJob(tiny.split, "a-1", providers, METRICS))}
-    assert found["bad"].scores["mae"].state is State.INVALID
-    assert found["good"] == run_case(CaseJob(tiny.split, "a-1", {"good": providers["good"]}, METRICS))[0]
+    providers = dict(enumerate(PrecomputedOutputs(open_submission(p, tiny.split.case_ids)) for p in (bad, good)))
+    found = run_case(CaseJob(tiny.split, "a-1", providers, METRICS))
+    assert found[0].scores["mae"].state is State.INVALID
+    assert found[1] == run_case(CaseJob(tiny.split, "a-1", {7: providers[1]}, METRICS))[7]

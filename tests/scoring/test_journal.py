@@ -28,7 +28,7 @@ FINDING = Finding.warning("lossy", "a – ü.jpg", "lossless compression", "JPEG
 
 def result(case: str, value: float = 0.1 + 0.2) -> CaseResult:
     scores = {"psnr.f64": Score(State.OK, value, extra={"crop": value / 3}), "mae": Score(State.FAILED, detail="why")}
-    return CaseResult("team", case, f"{case}.png", "00" * 32, scores, (FINDING,), 480, 0.25)
+    return CaseResult(case, f"{case}.png", "00" * 32, scores, (FINDING,), 480, 0.25)
 
 
 def undisturbed(outcome: Outcome) -> dict[str, Any]:
@@ -214,7 +214,7 @@ def test_what_was_finished_is_kept_though_another_case_of_the_batch_failed(
 ) -> None:
     real = engine.run_case
 
-    def shaky(job: CaseJob) -> list[CaseResult]:
+    def shaky(job: CaseJob) -> dict[int, CaseResult]:
         if job.case == "a-2":
             raise RuntimeError("a fault of the program")
         return real(job)

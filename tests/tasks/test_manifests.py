@@ -50,7 +50,19 @@ def test_output_of_sha256sum_is_a_manifest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "abc  a.png", ONE, f"{ONE} a.png", f"{ONE}  ", f"{ONE}0  a.png", f"a.png  {ONE}", f"{ONE}  first"]
+    "line",
+    [
+        "",
+        "abc  a.png",
+        ONE,
+        f"{ONE} a.png",
+        f"{ONE}  ",
+        f"{ONE}0  a.png",
+        f"a.png  {ONE}",
+        f"{ONE}  first",
+        f"{'z' * 64}  a.png",
+        f"{'A' * 64}  a.png",
+    ],
 )
 def test_other_lines_are_refused_by_number(line: str) -> None:
     with pytest.raises(EvaluatorError, match=r"some\.sha256, line 2:"):

@@ -47,6 +47,14 @@ def test_any_names_can_be_sorted(names: list[str]) -> None:
     assert sorted(sorted(names, key=natural_key), key=natural_key) == sorted(names, key=natural_key)
 
 
+@pytest.mark.parametrize(
+    "names", [["²", "2²", "10²"], ["٢", "10"], ["x2½", "x10½"]], ids=["superscripts", "arabic", "fractions"]
+)
+def test_digits_of_all_scripts_can_be_sorted(names: list[str]) -> None:
+    # Some characters count as digits and yet are no number to int().
+    assert sorted(reversed(names), key=natural_key) == names
+
+
 def test_pairs_are_matched_by_name_in_natural_order(tiny: Tiny, pairs_spec: Any) -> None:
     folder = tiny.root / "tiny"
     reader = PairsReader(pairs_spec(size=[24, 20]), folder, pinned(folder))
@@ -89,6 +97,26 @@ def test_file_managers_leftovers_are_no_cases(tiny: Tiny, pairs_spec: Any) -> No
     for name in (".DS_Store", "._a-1.png", "Thumbs.db", "notes.txt"):
         (folder / "in" / name).write_bytes(b"junk")
     assert PairsReader(pairs_spec(), folder, None).case_ids() == IN_ORDER
+
+
+@pytest.mark.parametrize("role", ["in", "ref"])
+def test_case_with_two_files_is_refused(tiny: Tiny, pairs_spec: Any, role: str) -> None:
+    (tiny.root / "tiny" / role / "b-9.jpg").write_bytes(b"which of them?")
+    spec = pairs_spec(inputs="in/*", references="ref/*")
+    (finding,) = findings_of(PairsReader(spec, tiny.root / "tiny", None))
+    assert (finding.code, finding.file, finding.got) == ("data-twice", f"{role}/b-9.png", f"also {role}/b-9.jpg")
+
+
+def test_pair_that_the_manifest_lacks_is_refused(tiny: Tiny, pairs_spec: Any) -> None:
+    folder = tiny.root / "tiny"
+    manifest = pinned(folder)
+    for role in ("in", "ref"):
+        (folder / role / "b-9.png").rename(folder / role / "b-8.png")
+    reader = PairsReader(pairs_spec(), folder, manifest)
+    found = [(f.code, f.file, f.expected) for f in reader.verify()]
+    assert found == [("data-digest", f"{role}/b-8.png", "a file of the published set") for role in ("in", "ref")]
+    with pytest.raises(EvaluatorError, match=r"b-8\.png is not the published file"):
+        reader.input("b-8")
 
 
 def test_file_that_is_not_the_published_one_is_refused(tiny: Tiny, pairs_spec: Any) -> None:
@@ -196,13 +224,30 @@ def test_file_without_the_variable_is_refused(tmp_path: Path, blocks_spec: Block
     assert "an array Clean of shape" in finding.expected
 
 
-@pytest.mark.parametrize("content", [b"not a mat file" * 20, b"", "half"])
-def test_file_that_is_no_mat_file_is_refused(tmp_path: Path, blocks_spec: BlocksSplit, content: Any) -> None:
+@pytest.mark.parametrize("name", ["Noisy.mat", "Clean.mat"])
+@pytest.mark.parametrize("length", [0, 50, 128, -300])
+def test_mat_file_that_is_cut_is_refused(tmp_path: Path, blocks_spec: BlocksSplit, length: int, name: str) -> None:
     put_blocks(tmp_path)
-    file = tmp_path / "Noisy.mat"
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2] if content == "half" else content)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:length])
+    (finding,) = findings_of(BlocksReader(blocks_spec, tmp_path, None))
+    assert (finding.code, finding.file) == ("data-unreadable", name)
+
+
+def test_file_that_is_no_mat_file_is_refused(tmp_path: Path, blocks_spec: BlocksSplit) -> None:
+    put_blocks(tmp_path)
+    (tmp_path / "Noisy.mat").write_bytes(b"not a mat file" * 20)
     (finding,) = findings_of(BlocksReader(blocks_spec, tmp_path, None))
     assert (finding.code, finding.file) == ("data-unreadable", "Noisy.mat")
+
+
+@pytest.mark.parametrize("name", ["Noisy.mat", "Clean.mat"])
+def test_mat_file_that_is_missing_is_named(tmp_path: Path, blocks_spec: BlocksSplit, name: str) -> None:
+    put_blocks(tmp_path)
+    (tmp_path / name).unlink()
+    reader = BlocksReader(blocks_spec, tmp_path, None)
+    with pytest.raises(EvaluatorError, match=f"{name} cannot be read"):
+        reader.case_ids()
+    assert [(f.code, f.file) for f in reader.verify()] == [("data-missing", name)]
 
 
 def test_blocks_that_changed_on_disk_are_read_again(tmp_path: Path, blocks_spec: BlocksSplit) -> None:

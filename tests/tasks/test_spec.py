@@ -111,6 +111,12 @@ def test_rule_uses_only_metrics_of_the_task() -> None:
     assert "not among" in refusal('psnr = "psnr.f64"', 'psnr = "psnr.pirm"', TOML + SCORE).expected
 
 
+@pytest.mark.parametrize(("old", "new"), [('"mae"', "{}"), ('by = ["psnr.f64"', "by = [{}")])
+def test_reported_ratio_stands_only_where_a_score_names_it(old: str, new: str) -> None:
+    finding = refusal(old, new.format('"reported.runtime_ratio"'), TOML + SCORE)
+    assert "there is no metric 'reported.runtime_ratio'" in finding.expected
+
+
 @pytest.mark.parametrize("name", ['"../x"', '""', '"a b"', '"-a"', '"A"'])
 def test_name_of_a_split_is_safe_in_paths(name: str) -> None:
     text = TOML.replace("[splits.five]", f"[splits.{name}]")
@@ -128,6 +134,11 @@ def test_default_split_must_exist() -> None:
 def test_formula_with_an_unknown_name_is_refused(formula: str) -> None:
     finding = refusal("psnr + min(speed, 4)", formula, TOML + SCORE)
     assert "uses sped, which `where` does not define" in finding.expected
+
+
+@pytest.mark.parametrize("formula", ["psnr + min", "max(exp, psnr)", "min(min, 4)", "log"])
+def test_name_of_a_function_is_no_value(formula: str) -> None:
+    assert "which `where` does not define" in refusal("psnr + min(speed, 4)", formula, TOML + SCORE).expected
 
 
 @pytest.mark.parametrize(

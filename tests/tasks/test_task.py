@@ -137,6 +137,16 @@ def test_generated_split_needs_no_data(config: Path) -> None:
     assert split.digest == "326261011975443ced7b2e5ced50c87befd2e9a0b6cf0d51745bd8a1abd7c8c1"
 
 
+def test_unknown_generator_is_refused_when_the_task_is_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "tiny.toml"
+    file.write_text(TOML + GENERATED.replace("sidd_noise", "sidd_noises"))
+    with pytest.raises(EvaluatorError, match=r"tiny\.toml cannot be used") as caught:
+        load_task(file)
+    (finding,) = caught.value.findings
+    assert finding.expected.startswith("splits.mini.generator: ")
+    assert finding.got == "'sidd_noises'"
+
+
 def test_manifest_that_is_missing_or_wrong_is_named(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(TOML + GENERATED)
     task = load_task(tmp_path / "tiny.toml")
