@@ -40,14 +40,7 @@ def list_baselines(output_format: str) -> None:
 
 @command.command("run")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@options.task
-@options.split
-@options.data
-@options.leaderboards
-@options.weights
-@options.device
-@options.workers
-@options.output_format
+@options.scoring
 @click.pass_context
 def run(context: click.Context, /, names: tuple[str, ...], **values: object) -> None:
     """Run baselines by name and score them: the same as `evaluate --task T baselines/NAME` in a checkout."""

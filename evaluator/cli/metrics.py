@@ -1,4 +1,4 @@
-"""`evaluate metrics` and its verbs: explain, spread, conformance."""
+"""`evaluate metrics` and its verbs: explain, spread, sharp, conformance."""
 
 from __future__ import annotations
 
@@ -116,6 +116,47 @@ def spread_command(*, reference: Path | None, output: Path, output_format: str) 
             reasons.setdefault(result.detail, []).append(metric)
     for reason, ids in reasons.items():
         click.echo(f"no value, as it {reason}: {', '.join(ids)}" if reason.startswith("needs") else f"{ids}: {reason}")
+
+
+@command.command("sharp")
+@click.option(
+    "--input", "input_", required=True, type=click.Path(path_type=Path), metavar="IN", help="What was restored."
+)
+@click.option(
+    "--mask", required=True, type=click.Path(path_type=Path), metavar="MASK", help="Gray PNG, 255 where IN is in focus."
+)
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg", help="Draw the curve.")
+@options.output_format
+@click.argument("output", type=click.Path(path_type=Path), metavar="OUT")
+def sharp_command(*, input_: Path, mask: Path, plot: Path | None, output: Path, output_format: str) -> None:
+    """Print the sharp-region preservation of one image or folder: what a method leaves alone where all is sharp."""
+    from evaluator.cli.output import print_json, print_table, say
+    from evaluator.scoring import sharp
+    from evaluator.site.curve import curve_svg
+
+    pooled, cases = sharp(output, input_, mask)
+    if plot is not None:
+        plot.write_text(curve_svg({output.name: (pooled.thresholds, pooled.shares)}), encoding="utf-8")
+        say(f"Curve: {plot}")
+    if output_format == "json":
+        print_json(
+            {
+                "area": pooled.area,
+                "thresholds": pooled.thresholds,
+                "shares": pooled.shares,
+                "kept": pooled.kept,
+                "dropped": pooled.dropped,
+                "images": {
+                    n: {"area": c.curve.area, "mask_share": c.curve.mask_share, "mask_sha256": c.mask_sha256}
+                    for n, c in cases.items()
+                },
+            }
+        )
+        return
+    rows = [[f"{round(255 * t)}/255", f"{s:.2f}"] for t, s in zip(pooled.thresholds, pooled.shares, strict=True)]
+    print_table(["error below", "% of in-focus pixels"], rows, text=())
+    click.echo(f"Area under the curve up to 16/255: {pooled.area:.2f} of 100.")
+    click.echo(f"{pooled.kept} images; {pooled.dropped} left out, less than 2 % of them being in focus.")
 
 
 @command.command("conformance")

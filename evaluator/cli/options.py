@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,13 @@ workers = click.option(
     metavar="N",
     help="Cases worked on at a time; all processors if not given. The digits do not depend on it.",
 )
+
+
+def scoring(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of every verb that scores."""
+    for option in reversed((task, split, data, leaderboards, weights, device, workers, output_format)):
+        command = option(command)
+    return command
 
 
 def worker_count(given: int | None) -> int:

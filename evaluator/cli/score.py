@@ -14,14 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("score", short_help="Score submissions on a task (the default verb).")
-@options.task
-@options.split
-@options.data
-@options.leaderboards
-@options.weights
-@options.device
-@options.workers
-@options.output_format
+@options.scoring
 @click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SUBMISSION...")
 def command(
     *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,68 +25,44 @@ def _rmse_rel(output: Image, reference: Image, peak: float) -> float:
     return rmse(output, reference, peak) or math.inf
 
 
+_MAE = Contract(
+    id="mae",
+    version=1,
+    title="Mean absolute error",
+    direction="lower",
+    unit="of peak",
+    worst=1.0,
+    decimals=5,
+    colour="RGB, all channels in one mean",
+    range="as the protocol hands it over",
+    window="none",
+    border="none cropped",
+    pooling="mean over all pixels and channels, divided by the peak",
+    aggregation="mean",
+    identical="0",
+    minimum_size=1,
+    source="Abdullah-Abuolaim/defocus-deblurring-dual-pixel@7ebf77e metrics.py",
+    used_by="dual-pixel defocus deblurring (tables print it × 10)",
+)
+_RMSE_MEAN = replace(
+    _MAE,
+    id="rmse_mean",
+    title="Mean of per-image RMSE",
+    pooling="root of the mean squared error of an image, divided by the peak",
+    source="definition; larger than rmse_rel unless all images have the same error",
+    used_by="no published table known; often taken for RMSE_rel",
+)
+
 METRICS = (
+    Metric(_MAE, mae),
+    Metric(_RMSE_MEAN, rmse),
     Metric(
-        Contract(
-            id="mae",
-            version=1,
-            title="Mean absolute error",
-            direction="lower",
-            unit="of peak",
-            worst=1.0,
-            decimals=5,
-            colour="RGB, all channels in one mean",
-            range="as the protocol hands it over",
-            window="none",
-            border="none cropped",
-            pooling="mean over all pixels and channels, divided by the peak",
-            aggregation="mean",
-            identical="0",
-            minimum_size=1,
-            source="Abdullah-Abuolaim/defocus-deblurring-dual-pixel@7ebf77e metrics.py",
-            used_by="dual-pixel defocus deblurring (tables print it × 10)",
-        ),
-        mae,
-    ),
-    Metric(
-        Contract(
-            id="rmse_mean",
-            version=1,
-            title="Mean of per-image RMSE",
-            direction="lower",
-            unit="of peak",
-            worst=1.0,
-            decimals=5,
-            colour="RGB, all channels in one mean",
-            range="as the protocol hands it over",
-            window="none",
-            border="none cropped",
-            pooling="root of the mean squared error of an image, divided by the peak",
-            aggregation="mean",
-            identical="0",
-            minimum_size=1,
-            source="definition; larger than rmse_rel unless all images have the same error",
-            used_by="no published table known; often taken for RMSE_rel",
-        ),
-        rmse,
-    ),
-    Metric(
-        Contract(
+        replace(
+            _RMSE_MEAN,
             id="rmse_rel",
-            version=1,
             title="RMSE_rel = 10^(−mean PSNR/20)",
-            direction="lower",
-            unit="of peak",
-            worst=1.0,
-            decimals=5,
-            colour="RGB, all channels in one mean",
-            range="as the protocol hands it over",
-            window="none",
-            border="none cropped",
-            pooling="root of the mean squared error of an image, divided by the peak",
             aggregation="geometric mean",
             identical="left out of the mean, and counted, as in PSNR",
-            minimum_size=1,
             source="K3DN Tables 1–3: 39 of 41 rows equal 10^(−PSNR/20) to the printed digits; the geometric mean of "
             "per-image RMSE is that number. It says nothing that PSNR does not.",
             used_by="K3DN's tables (dual-pixel defocus deblurring)",

@@ -3,6 +3,7 @@
 from evaluator.scoring.conformance import conformance
 from evaluator.scoring.engine import Outcome, Progress, check, score
 from evaluator.scoring.jobs import CaseResult
+from evaluator.scoring.sharp import sharp
 from evaluator.scoring.spread import spread
 
-__all__ = ["CaseResult", "Outcome", "Progress", "check", "conformance", "score", "spread"]
+__all__ = ["CaseResult", "Outcome", "Progress", "check", "conformance", "score", "sharp", "spread"]

@@ -28,7 +28,7 @@ def spread(output: Path, reference: Path | None = None) -> dict[str, Aggregate]:
     Raises:
         EvaluatorError: a file cannot be read, has no partner, or has another size than its reference.
     """
-    pairs = _pairs(output, reference)
+    pairs = matched(output, reference)
     scores: dict[str, list[Score]] = {metric: [] for metric in metrics.ids()}
     for out_file, ref_file in pairs.values():
         for metric, score in _spread_pair(out_file, ref_file).items():
@@ -37,8 +37,8 @@ def spread(output: Path, reference: Path | None = None) -> dict[str, Aggregate]:
 
 
 def _spread_pair(output: Path, reference: Path | None) -> dict[str, Score]:
-    out = _read(output)
-    ref = None if reference is None else _read(reference)
+    out = read_pixels(output)
+    ref = None if reference is None else read_pixels(reference)
     peak = out.peak if ref is None else ref.peak
     image = np.ascontiguousarray(out.array, dtype=np.float64) * (peak / out.peak)
     target = None if ref is None else np.ascontiguousarray(ref.array, dtype=np.float64)
@@ -62,7 +62,12 @@ def _size(image: np.ndarray[Any, Any]) -> str:
     return f"{image.shape[1]}×{image.shape[0]} with {image.shape[2]} channel{'s' if image.shape[2] > 1 else ''}"
 
 
-def _read(path: Path) -> Pixels:
+def read_pixels(path: Path) -> Pixels:
+    """Read an image without alpha.
+
+    Raises:
+        EvaluatorError: it cannot be read, or is no such image.
+    """
     try:
         if inspect(path.read_bytes()).alpha:
             raise ImageProblem("alpha", expected="no alpha channel", got="one", fix="Save it without transparency.")
@@ -74,7 +79,12 @@ def _read(path: Path) -> Pixels:
         raise EvaluatorError(f"{path} cannot be read ({error.strerror}).") from None
 
 
-def _pairs(output: Path, reference: Path | None) -> Mapping[str, tuple[Path, Path | None]]:
+def matched(output: Path, reference: Path | None) -> Mapping[str, tuple[Path, Path | None]]:
+    """Pair two files, or the images of two folders by name without suffix; the second may be absent altogether.
+
+    Raises:
+        EvaluatorError: a file without a partner, an empty folder, or a file set against a folder.
+    """
     if not output.is_dir():
         if reference is not None and reference.is_dir():
             raise EvaluatorError(f"{reference} is a folder and {output} is not: give two files or two folders.")

@@ -153,28 +153,28 @@ class _SplitCommon(_Strict):
     """(width, height) of every case, where it is one."""
 
 
-class PairsSplit(_SplitCommon):
-    """Input and reference images in two folders, paired by file name."""
-
-    reader: Literal["pairs"]
+class _FilesSplit(_SplitCommon):
     folders: tuple[str, ...] = Field(min_length=1)
-    """Where the split's files may lie below the data root; the first that exists is taken."""
+    """Where the split's files may lie below the data root; the first that holds them is taken."""
     inputs: str
-    """Glob of the inputs inside the folder, such as `iphone/*.jpg`."""
     references: str
     manifest: str | None = None
     """Name of a `sha256sum` file beside the task file."""
 
 
-class BlocksSplit(_SplitCommon):
-    """SIDD's blocks: one MATLAB array of shape (images, blocks, H, W, 3) for the inputs, one for the references."""
+class PairsSplit(_FilesSplit):
+    """Input and reference images in two folders, paired by file name; `inputs` and `references` are globs."""
+
+    reader: Literal["pairs"]
+
+
+class BlocksSplit(_FilesSplit):
+    """SIDD's blocks: MATLAB arrays of shape (images, blocks, H, W, 3).
+
+    `inputs` and `references` are files; the variable in each has the file's name without `.mat`.
+    """
 
     reader: Literal["blocks"]
-    folders: tuple[str, ...] = Field(min_length=1)
-    inputs: str
-    """File name; the variable inside has the same name without `.mat`."""
-    references: str
-    manifest: str | None = None
 
 
 class GeneratedSplit(_SplitCommon):
