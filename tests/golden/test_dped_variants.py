@@ -14,8 +14,8 @@ from evaluator.metrics import Score, aggregate
 from evaluator.metrics.colour import gray_matlab
 
 # Source: independent float64 implementations of each definition, and the libraries named, on the same files
-# (scikit-image 0.26, BasicSR, pyiqa 0.1.16, torchmetrics 1.9, piq 0.8; MATLAB's definitions re-expressed and validated on
-# values that MATLAB printed). Means over the 400 pairs; four pairs are identical.
+# (scikit-image 0.26, BasicSR, pyiqa 0.1.16, torchmetrics 1.9, piq 0.8; MATLAB's definitions re-expressed and
+# validated on values that MATLAB printed). Means over the 400 pairs; four pairs are identical.
 MEANS = {
     "psnr.f64": 17.2907,
     "psnr.pirm": 17.2907,

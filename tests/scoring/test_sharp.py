@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support import Run
 
 from evaluator.findings import EvaluatorError
 from evaluator.images import encode_png
 from evaluator.metrics.focus_mask import freeze
 from evaluator.scoring import sharp
 from evaluator.site.curve import curve_svg
+from support import Run
 
 SIZE = 40
 
