@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from evaluator.metrics.contract import Contract, Image, Metric, Undefined
-from evaluator.metrics.windows import gaussian_taps, ssim_maps
+from evaluator.metrics.windows import gaussian_taps, ssim_means
 
 WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])
 """Exponents of the five scales (Wang, Simoncelli, Bovik 2003)."""
@@ -24,7 +24,7 @@ def ms_ssim_pirm(output: Image, reference: Image, peak: float) -> float:
     terms = []
     for level in range(levels):
         size = min(11, *output.shape[:2])
-        ssim, contrast = ssim_maps(output, reference, peak, gaussian_taps(size, 1.5 * size / 11))
+        ssim, contrast = ssim_means(output, reference, peak, gaussian_taps(size, 1.5 * size / 11))
         terms.append(float(np.mean(ssim if level == levels - 1 else contrast)))
         if terms[-1] < 0:
             raise Undefined(f"the mean at scale {level + 1} is negative ({terms[-1]:.4g}); the official code gives NaN")
@@ -42,8 +42,8 @@ def ms_ssim_common(output: Image, reference: Image, peak: float) -> float:
     levels = len(WEIGHTS)
     terms = np.empty((levels, output.shape[2]))
     for level in range(levels):
-        ssim, contrast = ssim_maps(output, reference, peak, taps)
-        terms[level] = np.mean(ssim if level == levels - 1 else contrast, axis=(0, 1))
+        ssim, contrast = ssim_means(output, reference, peak, taps)
+        terms[level] = ssim if level == levels - 1 else contrast
         output, reference = _halve_zero(output), _halve_zero(reference)
     return float(np.mean(np.prod(np.maximum(terms, 0) ** WEIGHTS[:, None], axis=0)))
 

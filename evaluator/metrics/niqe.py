@@ -15,9 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, special
-from scipy.io import loadmat  # type: ignore[attr-defined]
-from scipy.linalg import pinv
+from scipy import special
 
 from evaluator.metrics.contract import Contract, Image, Measured, Metric, NotApplicable, Undefined
 from evaluator.metrics.weights import Weights, need, register
@@ -92,6 +90,8 @@ def _read_params(path: Path) -> Params:
     if path.suffix == ".npz":
         with np.load(path) as held:
             return Params(held["mu_pris_param"].ravel(), held["cov_pris_param"])
+    from scipy.io.matlab import loadmat
+
     read: dict[str, NDArray[np.float64]] = loadmat(path)  # type: ignore[no-untyped-call]
     return Params(read["mu_prisparam"].ravel(), read["cov_prisparam"])
 
@@ -217,6 +217,8 @@ def half(plane: Plane) -> Plane:
 
 
 def _mscn_f32(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    from scipy import ndimage
+
     mean = ndimage.correlate(plane, WINDOW, mode="nearest")  # type: ignore[attr-defined]
     square = ndimage.correlate(np.square(plane), WINDOW, mode="nearest")  # type: ignore[attr-defined]
     deviation = np.sqrt(np.abs(square - np.square(mean)))
@@ -280,6 +282,8 @@ def distance(features: NDArray[np.float64], params: Params) -> float:
     if len(whole) < 2:
         raise Undefined("fewer than two blocks of the image have any texture: their covariance does not exist")
     apart = params.mean - np.nanmean(features, axis=0)
+    from scipy.linalg import pinv
+
     inverse = pinv((params.covariance + np.cov(whole, rowvar=False)) / 2)
     return float(np.sqrt(apart @ inverse @ apart))
 

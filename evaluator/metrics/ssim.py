@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from evaluator.metrics.colour import gray_matlab, luma_601
 from evaluator.metrics.contract import Contract, Image, Metric
-from evaluator.metrics.windows import central, gaussian_taps, raw_moments, replicate, ssim_maps, ssim_of
+from evaluator.metrics.windows import central, gaussian_taps, raw_moments, replicate, ssim_means, ssim_of
 
 _G11 = gaussian_taps(11, 1.5)
+_STRIP = 256  # rows
 
 
 def ssim_basicsr(output: Image, reference: Image, peak: float) -> float:
     """Return SSIM with an 11-tap Gaussian window (σ 1.5), population covariance, valid region, mean over channels."""
-    return float(np.mean(ssim_maps(output, reference, peak, _G11)[0]))
+    return float(np.mean(ssim_means(output, reference, peak, _G11)[0]))
 
 
 def ssim_sk_u7(output: Image, reference: Image, peak: float) -> float:
     """Return SSIM with a uniform 7×7 window, sample covariance, interior pixels: scikit-image's default."""
     taps = np.full(7, 1 / 7)
-    return float(np.mean(ssim_maps(output, reference, peak, taps, covariance_scale=49 / 48)[0]))
+    return float(np.mean(ssim_means(output, reference, peak, taps, covariance_scale=49 / 48)[0]))
 
 
 def ssim_sk_l2(output: Image, reference: Image, peak: float) -> float:
     """Return scikit-image's default SSIM with twice the dynamic range, as it took for floats before it asked."""
     taps = np.full(7, 1 / 7)
-    return float(np.mean(ssim_maps(output, reference, 2 * peak, taps, covariance_scale=49 / 48)[0]))
+    return float(np.mean(ssim_means(output, reference, 2 * peak, taps, covariance_scale=49 / 48)[0]))
 
 
 def ssim_matlab_ch(output: Image, reference: Image, peak: float) -> float:
     """Return MATLAB's `ssim` of each channel: Gaussian window, replicated border, every pixel counted."""
-    return float(np.mean(ssim_maps(replicate(output, _G11), replicate(reference, _G11), peak, _G11)[0]))
+    return float(np.mean(ssim_means(replicate(output, _G11), replicate(reference, _G11), peak, _G11)[0]))
 
 
 def ssim_matlab3d(output: Image, reference: Image, peak: float) -> float:
     """Return MATLAB's `ssim` of an RGB array, which it takes as a volume: the window covers the colour axis too."""
     mixing = _channel_mixing(output.shape[2])
-    planes = raw_moments(replicate(output, _G11), replicate(reference, _G11), _G11)
-    return float(np.mean(ssim_of(central(*(plane @ mixing for plane in planes)), peak)[0]))
+    wide, wide_reference = replicate(output, _G11), replicate(reference, _G11)
+    sums = []
+    for top in range(0, output.shape[0], _STRIP):  # in strips, for the five volumes of moments are large
+        rows = slice(top, min(top + _STRIP, output.shape[0]) + len(_G11) - 1)
+        planes = raw_moments(wide[rows], wide_reference[rows], _G11)
+        sums.append(float(np.sum(ssim_of(central(*(plane @ mixing for plane in planes)), peak)[0])))
+    return math.fsum(sums) / output.size
 
 
 def _channel_mixing(channels: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

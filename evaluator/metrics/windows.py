@@ -84,3 +84,14 @@ def ssim_maps(
 ) -> tuple[Image, Image]:
     """Return the SSIM map and its contrast-structure part over the valid region; see `ssim_of`."""
     return ssim_of(central(*raw_moments(output, reference, taps)), peak, covariance_scale)
+
+
+def ssim_means(
+    output: Image, reference: Image, peak: float, taps: NDArray[np.float64], covariance_scale: float = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the means of both maps of `ssim_maps` for each channel, `(C,)`; in a third of the memory."""
+    means = np.empty((2, output.shape[2]))
+    for channel in range(output.shape[2]):
+        planes = [np.ascontiguousarray(image[:, :, channel : channel + 1]) for image in (output, reference)]
+        means[:, channel] = [np.mean(m) for m in ssim_maps(planes[0], planes[1], peak, taps, covariance_scale)]
+    return means[0], means[1]
