@@ -42,9 +42,11 @@ def command(
     )
     for outcome in outcomes:
         count = sum(f.severity is Severity.ERROR for f in outcome.findings)
-        verdict = outcome.message or (f"{count} errors" if count else "ready to be scored")
+        verdict = outcome.message or (f"{count} error{'s' if count != 1 else ''}" if count else "ready to be scored")
         others = len(outcome.findings) - count
-        more = f" ({others} warning{'s' if others != 1 else ''} or notes)" if others else ""
+        more = (
+            f" (and {others} warning{'s' if others != 1 else ''} or note{'s' if others != 1 else ''})" if others else ""
+        )
         say(f"{outcome.path} on {label}: {verdict}{more}")
         print_findings(outcome.findings)
     if output_format == "json":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -46,13 +47,16 @@ def cli() -> None:
     evaluate rank --task sidd --split mini            the table
     evaluate site                                     the pages
 
-    `evaluate VERB --help` says more. Exit status: 0 all well; 2 bad use, or something to mend in a submission or in
-    the data.
+    `evaluate VERB --help` says more; * marks the verb that may be left out. Exit status: 0 all well; 2 bad use, or
+    something to mend in a submission or in the data.
     """
 
 
 def main() -> None:
     """Run the command line; bad input ends with a message and status 2, never with a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an old terminal's encoding must not end a run
     try:
         sys.exit(cli.main(standalone_mode=False))
     except click.exceptions.Exit as stop:
@@ -75,8 +79,10 @@ def main() -> None:
 
         if not isinstance(error, EvaluatorError):
             raise
-        from evaluator.cli.output import print_findings, say
+        from evaluator.cli.output import print_findings, print_json, say
 
+        if "json" in sys.argv and "--format" in sys.argv:
+            print_json({"error": str(error), "findings": [f.model_dump(mode="json") for f in error.findings]})
         say(f"Error: {error}")
         print_findings(error.findings)
         sys.exit(2)

@@ -92,10 +92,11 @@ def explain(metric_id: str, output_format: str) -> None:
 def spread_command(*, reference: Path | None, output: Path, output_format: str) -> None:
     """Print every variant of every metric for one image (or folder) side by side: why is my number different?"""
     from evaluator import metrics
-    from evaluator.cli.output import print_json, print_table
-    from evaluator.scoring import spread
+    from evaluator.cli.output import print_findings, print_json, print_table
+    from evaluator.scoring import input_findings, spread
 
     found = spread(output, reference)
+    print_findings(input_findings(output, reference))
     if output_format == "json":
         print_json({m: _aggregate_json(a) for m, a in found.items()})
         return
@@ -107,6 +108,9 @@ def spread_command(*, reference: Path | None, output: Path, output_format: str) 
         note = f"FLAW: {contract.flaw}" if contract.flaw else contract.used_by
         rows.append([metric, f"{shown}{'*' if result.infinite and result.value is not None else ''}{extra}", note])
     print_table(["metric", "value", "used by"], rows, text=(0, 2))
+    cases = max(r.cases for r in found.values())
+    if cases > 1:
+        click.echo(f"Means over {cases} images.")
     infinite = max((r.infinite for r in found.values() if r.value is not None), default=0)
     if infinite:
         click.echo(f"* {infinite} identical pairs are infinite and left out of the mean.")
@@ -115,7 +119,11 @@ def spread_command(*, reference: Path | None, output: Path, output_format: str) 
         if result.value is None and result.detail:
             reasons.setdefault(result.detail, []).append(metric)
     for reason, ids in reasons.items():
-        click.echo(f"no value, as it {reason}: {', '.join(ids)}" if reason.startswith("needs") else f"{ids}: {reason}")
+        click.echo(
+            f"no value, as it {reason}: {', '.join(ids)}"
+            if reason.startswith("needs")
+            else f"{', '.join(ids)}: {reason}"
+        )
 
 
 @command.command("sharp")

@@ -50,11 +50,11 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    # In a log or pipe a table must not be cut at 80 columns.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    # A table is never cut or folded to a width: a number broken over two lines is worse than a long line.
+    console = Console(highlight=False, width=10_000)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, head in enumerate(header):
-        table.add_column(Text(head), justify="left" if number in text else "right", overflow="fold")
+        table.add_column(Text(head), justify="left" if number in text else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(safe(cell)) for cell in row))
     if title:
@@ -79,7 +79,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
         hidden = members[_FILES_LISTED:]
         if hidden:
             names = [name for _, files in hidden for name in files]
-            say(f"  {severity} [{code}] {_some(names)}: the same")
+            say(f"  {severity} [{code}] {_some(names)}: more of this kind")
 
 
 def _some(files: Sequence[str]) -> str:

@@ -54,6 +54,10 @@ def command(
             state = "scored in part" if outcome.card and outcome.card.status == "incomplete" else "scored"
             say(f"{outcome.path}: {state}, with findings:")
         print_findings(outcome.findings)
+    kept = {c.submission.id: c.started for c in Store(leaderboards).read(chosen.id, opened.name)}
+    for outcome in outcomes:
+        if outcome.message and outcome.id in kept:
+            say(f"{outcome.id} keeps its earlier result, of {kept[outcome.id]}.")
     if output_format == "json":
         print_json({"task": chosen.id, "split": opened.name, "submissions": [describe(o) for o in outcomes]})
     elif any(o.card for o in outcomes):

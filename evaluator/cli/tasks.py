@@ -20,8 +20,9 @@ def command(context: click.Context, output_format: str) -> None:
     if context.invoked_subcommand is not None:
         return
     from evaluator.cli.output import print_json, print_table
-    from evaluator.tasks import load_task, task_ids
+    from evaluator.tasks import find_root, load_task, task_ids
 
+    find_root()  # a data folder that is named and wrong is an error, not a split that is not here
     tasks = [load_task(name) for name in task_ids()]
     if output_format == "json":
         print_json([_brief(t) for t in tasks])

@@ -85,7 +85,10 @@ def _compare(header: Header, name: str, expected: Expected) -> list[Finding]:
                 name,
                 f"{expected.width}×{expected.height} pixels",
                 f"{header.width}×{header.height}",
-                "Write it at the reference's size; nothing is resized or cropped.",
+                "This array looks channels-first: transpose it to (height, width, channels)."
+                if header.format == "NPY"
+                and (header.height, header.width) == (expected.protocol.channels, expected.height)
+                else "Write it at the reference's size; nothing is resized or cropped.",
             )
         )
     channels = expected.protocol.channels
@@ -148,6 +151,8 @@ def _suspect_range(pixels: Pixels, name: str) -> list[Finding]:
         return [Finding.warning("range", name, "16-bit values up to 65535", f"none above {highest:.0f}", fix)]
     if pixels.kind == "float" and (lowest < 0 or highest > 1):
         fix = "White is 1 for float values; what lies outside is treated as the protocol says."
+        if highest > 2:
+            fix += " If white is 255 here, save uint8, or divide by 255."
         got = f"values from {lowest:.4g} to {highest:.4g}"
         return [Finding.warning("range", name, "values from 0 to 1", got, fix)]
     return []

@@ -160,8 +160,8 @@ def _member_problem(member: zipfile.ZipInfo, folded: dict[str, str]) -> Finding 
         return Finding.error(
             "unsafe-name",
             repr(name),
-            "a plain relative path",
-            "a name that could lead outside",
+            "a plain relative path with forward slashes",
+            "a name with backslashes" if "\\" in name else "a name that could lead outside, or cannot be shown",
             "Make the archive again.",
         )
     mode = member.external_attr >> 16

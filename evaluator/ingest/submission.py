@@ -101,7 +101,8 @@ def open_submission(path: Path, case_ids: Sequence[str]) -> Submission:
     matched = _match(names, prefix + manifest.outputs.inside, case_ids)
     findings += matched.findings
     if not matched.files and not matched.blocked_twice:
-        findings.append(_nothing_matches(path, names, case_ids))
+        base = f"{manifest.outputs.inside}/" if manifest.outputs.inside else ""
+        findings.append(_nothing_matches(path, names, case_ids, prefix + base))
         raise EvaluatorError(f"{path} holds no output for any of the {len(case_ids)} cases.", findings)
     rejected = f"{path} has a fault that concerns all of it." if fatal else ""
     return Submission(identifier, manifest, source, matched.files, tuple(findings), matched.blocked, rejected)
@@ -235,14 +236,19 @@ def _match(names: Mapping[str, int], folder: str, case_ids: Sequence[str]) -> _M
     return _Matching(files, blocked, twice, findings)
 
 
-def _nothing_matches(path: Path, names: Iterable[str], case_ids: Sequence[str]) -> Finding:
+def _nothing_matches(path: Path, names: Iterable[str], case_ids: Sequence[str], base: str) -> Finding:
     found = [n for n in names if PurePosixPath(n).suffix.lower() not in _DOCUMENTS]
+    wanted = set(case_ids)
+    deeper = sorted({PurePosixPath(n).parent.as_posix() for n in found if PurePosixPath(n).stem in wanted})
+    if deeper:
+        fix = f"They lie in {_some(deeper)}: move them up, or set outputs.folder in {FILE_NAME}."
+    elif base and not any(n.startswith(base) for n in found):
+        fix = f"There is no folder {base} in the submission; correct outputs.folder in {FILE_NAME}."
+    else:
+        fix = "Name each output by its case's id."
+    got = _some(found) if found else "no images"
     return Finding.error(
-        "no-outputs",
-        str(path),
-        f"files such as {case_ids[0]}.png, {case_ids[-1]}.png",
-        _some(found) if found else "no images",
-        "Name each output by its case's id.",
+        "no-outputs", str(path), f"files such as {base}{case_ids[0]}.png, {base}{case_ids[-1]}.png", got, fix
     )
 
 

@@ -43,7 +43,9 @@ def get(metric_id: str) -> Metric:
     try:
         return metrics()[metric_id]
     except KeyError:
+        family = [m for m in metrics() if m.startswith(f"{metric_id}.")]
         hint = did_you_mean(metric_id, metrics()) or f" Known: {', '.join(metrics())}."
+        hint = f" There are {', '.join(family)}." if family else hint
         raise EvaluatorError(f"There is no metric {metric_id!r}.{hint}") from None
 
 
@@ -122,6 +124,9 @@ def compute(metric_id: str, *, output: ArrayLike, reference: ArrayLike | None = 
         raise EvaluatorError(f"output is {out.shape}, reference is {ref.shape}: nothing is resized or cropped to fit.")
     if not peak > 0:
         raise EvaluatorError(f"peak must be positive, got {peak}.")
+    for name, given, image in (("output", output, out), ("reference", reference, ref)):
+        if image is not None and np.asarray(given).dtype.kind in "ui" and image.max(initial=0) > peak:
+            raise EvaluatorError(f"{name} holds integers up to {image.max():.0f}, above the peak {peak:g}.")
     score = evaluate(metric_id, output=out, reference=ref, peak=peak)
     if score.state is State.INFINITE:
         return math.inf
@@ -142,4 +147,6 @@ def _image(values: ArrayLike, name: str) -> NDArray[np.float64]:
     if not np.isfinite(array).all():
         raise EvaluatorError(f"{name} holds NaN or infinity.")
     array = array[:, :, None] if array.ndim == 2 else array
+    if array.shape[2] not in (1, 3):
+        raise EvaluatorError(f"{name} is {array.shape}: expected (H, W, C) with 1 or 3 channels, channels last.")
     return np.ascontiguousarray(array, dtype=np.float64)

@@ -174,7 +174,7 @@ def _open_all(paths: Sequence[Path], split: Split, store: Store | None) -> tuple
     outcomes: list[Outcome] = []
     taken: dict[str, Path] = {}
     case_ids = split.case_ids
-    for path in paths:
+    for path in map(Path, paths):
         outcome = Outcome(path)
         outcomes.append(outcome)
         try:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from evaluator import metrics
-from evaluator.findings import EvaluatorError, Finding
+from evaluator.findings import EvaluatorError, Finding, Severity
 from evaluator.images import SUFFIXES, ImageProblem, Pixels, inspect, read_image
+from evaluator.ingest import Expected, FolderSource, read_output
 from evaluator.metrics import Aggregate, Score
+from evaluator.tasks import Protocol
 
 
 def spread(output: Path, reference: Path | None = None) -> dict[str, Aggregate]:
@@ -34,6 +36,21 @@ def spread(output: Path, reference: Path | None = None) -> dict[str, Aggregate]:
         for metric, score in _spread_pair(out_file, ref_file).items():
             scores[metric].append(score)
     return {m: metrics.aggregate(metrics.get(m).contract, found, "unranked") for m, found in scores.items()}
+
+
+def input_findings(output: Path, reference: Path | None = None) -> list[Finding]:
+    """Return what `check` would warn of in these outputs: another depth, lossy files, values of another scale.
+
+    Arguments and errors as for `spread`.
+    """
+    findings: list[Finding] = []
+    for out_file, ref_file in matched(output, reference).values():
+        header = inspect(out_file.read_bytes())
+        target = header if ref_file is None else inspect(ref_file.read_bytes())
+        protocol = Protocol(channels=1 if target.channels == 1 else 3, bit_depth=16 if target.dtype == "uint16" else 8)
+        expected = Expected(target.height, target.width, protocol)
+        findings += read_output(FolderSource(out_file.parent), out_file.name, expected).findings
+    return [f for f in findings if f.severity is not Severity.ERROR]
 
 
 def _spread_pair(output: Path, reference: Path | None) -> dict[str, Score]:

@@ -52,7 +52,7 @@ class Pictures:
         if self._other_data(card):
             return "No pictures: the data set is not the one that it was scored on."
         return (
-            "" if self._source(card) else "No pictures: its outputs are no longer where they were when it was scored."
+            "" if self._source(card) else "No pictures: its outputs are not at hand. Score it again here to have them."
         )
 
     def _other_data(self, card: Scorecard) -> bool:

@@ -216,6 +216,9 @@ class TaskSpec(_Strict):
         for metric in (*self.ranking.by, *derived):
             if metric not in self.metrics:
                 raise ValueError(f"{metric} is used in a rule but is not among the task's metrics")
+        ids = [score.id for score in self.scores]
+        if len(ids) != len(set(ids)):
+            raise ValueError(f"two scores have the same id: {', '.join(ids)}")
         if self.default_split not in self.splits:
             raise ValueError(f"default_split {self.default_split!r} is not one of {', '.join(self.splits)}")
         return self

@@ -46,8 +46,24 @@ class Split:
         return self.reader.input(case_id)
 
     def reference(self, case_id: str) -> Pixels:
-        """Return what outputs are compared with, `(H, W, C)`."""
-        return self.reader.reference(case_id)
+        """Return what outputs are compared with, `(H, W, C)`.
+
+        Raises:
+            EvaluatorError: it is not of the size or bit depth that the task file states.
+        """
+        pixels = self.reader.reference(case_id)
+        size, depth = self.task.split_spec(self.name).size, self.task.spec.protocol.bit_depth
+        found = (pixels.array.shape[1], pixels.array.shape[0])
+        wanted = []
+        if size is not None and found != size:
+            wanted.append(("data-size", f"{size[0]}×{size[1]}", f"{found[0]}×{found[1]}"))
+        if pixels.kind != f"uint{depth}":
+            wanted.append(("data-depth", f"{depth} bit", pixels.array.dtype.name))
+        if wanted:
+            fix = "Correct the task file, or get the right data."
+            faults = [Finding.error(code, case_id, expected, got, fix) for code, expected, got in wanted]
+            raise EvaluatorError(f"The reference of case {case_id} is not what the task says.", faults)
+        return pixels
 
     def verify(self) -> list[Finding]:
         """Read every file and return what is wrong with the data set."""
@@ -122,7 +138,10 @@ class Task:
         try:
             return parse_manifest(file.read_text(encoding="utf-8"), spec.manifest)
         except OSError as error:
-            raise EvaluatorError(f"Task {self.id}: its manifest {file} cannot be read ({error.strerror}).") from None
+            raise EvaluatorError(
+                f"Task {self.id}: its manifest {file} cannot be read ({error.strerror}). "
+                "Make it with sha256sum, or leave out the line manifest = … of the split."
+            ) from None
 
     def _not_here(self, name: str, spec: SplitSpec, root: DataRoot | None) -> str:
         assert not isinstance(spec, GeneratedSplit)  # noqa: S101 - generated splits are always here
@@ -168,7 +187,8 @@ def load_task(name: str | Path) -> Task:
     file = Path(name) if own else DEFINITIONS / f"{name}.toml"
     if not own and name not in task_ids():
         hint = did_you_mean(str(name), task_ids())
-        raise EvaluatorError(f"There is no task {str(name)!r}.{hint} Known: {', '.join(task_ids())}.")
+        known = ", ".join(task_ids())
+        raise EvaluatorError(f"There is no task {str(name)!r}.{hint} Known: {known}; or name a task file, FILE.toml.")
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -176,4 +196,9 @@ def load_task(name: str | Path) -> Task:
     spec, findings = parse_toml(TaskSpec, data, str(file), "task-file")
     if spec is None:
         raise EvaluatorError(f"The task file {file} cannot be used.", findings)
+    if own and spec.id in task_ids() and file.resolve().parent != DEFINITIONS.resolve():
+        raise EvaluatorError(
+            f"The task file {file} has the id {spec.id!r} of a task that ships with the harness: "
+            "their results would be mixed. Give it an id of its own."
+        )
     return Task(spec, file.parent)

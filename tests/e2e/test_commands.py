@@ -286,3 +286,69 @@ def test_weights_are_listed_and_a_wrong_file_is_named(evaluate: Run, tmp_path: P
     verified = evaluate("weights", "verify", "--weights", tmp_path)
     assert verified.returncode == (2 if known else 0)
     assert verified.stdout.count("is another file") == len(known)
+
+
+def test_data_that_the_task_file_describes_wrongly_is_not_blamed_on_the_teams(evaluate: Run, tiny: Tiny) -> None:
+    folder = tiny.outputs("team")
+    text = tiny.toml.read_text(encoding="utf-8")
+    for old, new, code in (
+        ("size = [24, 20]", "size = [20, 24]", "data-size"),
+        ("clip = true", "clip = true\nbit_depth = 16", "data-depth"),
+    ):
+        tiny.toml.write_text(text.replace(old, new), encoding="utf-8")
+        done = evaluate("--task", tiny.toml, "--data", tiny.root, folder)
+        assert done.returncode == 2
+        assert f"[{code}]" in done.stderr
+        assert "is not what the task says" in done.stderr
+
+
+def test_a_task_of_ones_own_may_not_take_the_id_of_a_shipped_one(evaluate: Run, tiny: Tiny) -> None:
+    tiny.toml.write_text(tiny.toml.read_text(encoding="utf-8").replace('id = "tiny"', 'id = "dped"'), encoding="utf-8")
+    done = evaluate("--task", tiny.toml, "--data", tiny.root, tiny.outputs("team"))
+    assert done.returncode == 2
+    assert "Give it an id of its own" in done.stderr
+
+
+def test_a_failed_second_try_says_that_the_first_result_stays(evaluate: Run, tiny: Tiny) -> None:
+    folder = tiny.outputs("team")
+    assert evaluate("--task", tiny.toml, "--data", tiny.root, folder).returncode == 0
+    (folder / "submission.toml").write_text("teem = 'x'", encoding="utf-8")
+    done = evaluate("--task", tiny.toml, "--data", tiny.root, folder)
+    assert done.returncode == 2
+    assert "team keeps its earlier result" in done.stderr
+
+
+def test_outputs_that_lie_elsewhere_in_the_submission_are_pointed_at(evaluate: Run, tiny: Tiny) -> None:
+    folder = tiny.outputs("team")
+    (folder / "deep").mkdir()
+    for file in list(folder.glob("*.png")):
+        file.rename(folder / "deep" / file.name)
+    (folder / "readme.txt").write_text("notes", encoding="utf-8")
+    done = evaluate("check", "--task", tiny.toml, "--data", tiny.root, folder)
+    assert "They lie in deep" in done.stderr
+    (folder / "submission.toml").write_text("[outputs]\nfolder = 'deeep'", encoding="utf-8")
+    (folder / "deep").rename(folder / "other")
+    done = evaluate("check", "--task", tiny.toml, "--data", tiny.root, folder)
+    assert "They lie in other" in done.stderr
+
+
+def test_an_error_is_json_too_where_json_is_asked_for(evaluate: Run) -> None:
+    done = evaluate("rank", "--task", "sidd", "--split", "mini", "--format", "json")
+    assert done.returncode == 2
+    found = strict_json(done.stdout)
+    assert isinstance(found, dict)
+    assert "There are no scorecards" in found["error"]
+
+
+def test_an_old_terminal_does_not_end_a_run(evaluate: Run, tiny: Tiny) -> None:
+    done = evaluate("tasks", env={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+def test_digits_are_not_broken_on_a_narrow_terminal(evaluate: Run, tiny: Tiny) -> None:
+    name = "a-team-with-a-rather-long-name"
+    evaluate("--task", tiny.toml, "--data", tiny.root, tiny.outputs(name))
+    wide, narrow = (evaluate("rank", "--task", tiny.toml, env={"COLUMNS": c}).stdout for c in ("200", "40"))
+    assert name in wide
+    assert narrow == wide

@@ -147,3 +147,12 @@ def test_scores_stay_within_what_their_worst_value_promises(reference: NDArray[n
         if score.value is not None:
             beyond = score.value - contract.worst
             assert beyond >= -1e-9 if contract.direction == "higher" else beyond <= 1e-9
+
+
+@pytest.mark.parametrize("metric", ["psnr.f64", "psnr.y601", "ssim.matlab3d"])
+def test_channels_first_and_a_peak_below_the_values_are_refused(metric: str) -> None:
+    first = np.moveaxis(photograph(), 2, 0)
+    with pytest.raises(EvaluatorError, match="channels last"):
+        metrics.compute(metric, output=first, reference=first, peak=255)
+    with pytest.raises(EvaluatorError, match="above the peak"):
+        metrics.compute(metric, output=photograph(), reference=damaged(), peak=1)

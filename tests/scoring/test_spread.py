@@ -12,7 +12,7 @@ from evaluator import metrics
 from evaluator.findings import EvaluatorError
 from evaluator.images import encode_png
 from evaluator.metrics import State
-from evaluator.scoring import spread
+from evaluator.scoring import input_findings, spread
 from support import Tiny
 
 
@@ -86,3 +86,16 @@ def test_identical_images_are_infinite_one_or_zero(tiny: Tiny) -> None:
     assert found["psnr.dpd"].value == 100
     assert found["ssim.matlab3d"].value == pytest.approx(1)
     assert found["mae"].value == 0
+
+
+def test_what_check_would_warn_of_is_said_here_too(tiny: Tiny, tmp_path: Path) -> None:
+    reference = tiny.root / "tiny" / "ref" / "a-1.png"
+    wide = tmp_path / "wide.png"
+    wide.write_bytes(encode_png(tiny.inputs["a-1"].astype(np.uint16)))
+    assert {f.code for f in input_findings(wide, reference)} == {"bit-depth", "range"}
+    scale = tmp_path / "scale.npy"
+    np.save(scale, tiny.inputs["a-1"].astype(np.float32))
+    (found,) = input_findings(scale, reference)
+    assert found.code == "range"
+    assert "divide by 255" in found.fix
+    assert input_findings(tiny.root / "tiny" / "in", tiny.root / "tiny" / "ref") == []

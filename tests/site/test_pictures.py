@@ -68,7 +68,7 @@ def test_without_the_data_the_pages_say_why_there_are_no_pictures(
 def test_outputs_that_are_gone_are_said_to_be_gone(boards: Path, tiny: Tiny, page: Page) -> None:
     (tiny.root / "submissions/team").rename(tiny.root / "submissions/moved")
     index = build_site(boards, data=tiny.root)
-    assert "No pictures: its outputs are no longer where they were" in page(index, "team")
+    assert "No pictures: its outputs are not at hand" in page(index, "team")
     assert "<img" not in page(index, "team")
     assert "<img" in page(index, "identity")
 
