@@ -2,9 +2,9 @@
 
 from evaluator.ingest.baselines import baseline_names, baselines_folder, is_baseline
 from evaluator.ingest.manifest import FILE_NAME, Manifest
-from evaluator.ingest.reader import Expected, Reading, read_output
+from evaluator.ingest.reader import Expected, Reading, examine, fetch, read_output
 from evaluator.ingest.sources import FolderSource, Source, ZipSource
-from evaluator.ingest.submission import Submission, open_source, open_submission
+from evaluator.ingest.submission import Submission, open_submission
 
 __all__ = [
     "FILE_NAME",
@@ -17,8 +17,9 @@ __all__ = [
     "ZipSource",
     "baseline_names",
     "baselines_folder",
+    "examine",
+    "fetch",
     "is_baseline",
-    "open_source",
     "open_submission",
     "read_output",
 ]

@@ -36,31 +36,32 @@ class Reading:
     findings: tuple[Finding, ...]
 
 
-def read_output(source: Source, name: str, expected: Expected) -> Reading:
-    """Read and decode one submitted file; never raises for what the file holds.
-
-    Args:
-        source: the submission's files.
-        name: the file's name in it.
-        expected: what the case's output must be. Nothing is resized, cropped or converted to fit.
-    """
+def fetch(source: Source, name: str, expected: Expected) -> bytes | Finding:
+    """Return a submitted file's bytes, or what is wrong with it."""
     try:
-        data = source.read(name, expected.byte_limit)
+        return source.read(name, expected.byte_limit)
     except TooLarge:
-        got = "more bytes than that"
-        finding = Finding.error(
+        return Finding.error(
             "too-large",
             name,
             f"at most {expected.byte_limit} bytes for an image of this size",
-            got,
+            "more bytes than that",
             "Send one image a file.",
         )
-        return Reading(None, "", (finding,))
     except OSError as error:
-        finding = Finding.error(
+        return Finding.error(
             "unreadable", name, "a readable file", error.strerror or str(error), "Send the file again."
         )
-        return Reading(None, "", (finding,))
+
+
+def examine(data: bytes, name: str, expected: Expected) -> Reading:
+    """Decode a submitted file's bytes; never raises for what they hold.
+
+    Args:
+        data: the bytes.
+        name: the file's name in the submission.
+        expected: what the case's output must be. Nothing is resized, cropped or converted to fit.
+    """
     digest = hashlib.sha256(data).hexdigest()
     findings: list[Finding] = []
     try:
@@ -74,6 +75,12 @@ def read_output(source: Source, name: str, expected: Expected) -> Reading:
         return Reading(None, digest, tuple(findings))
     suspect = _suspect_range(pixels, name)
     return Reading(pixels, digest, (*findings, *suspect))
+
+
+def read_output(source: Source, name: str, expected: Expected) -> Reading:
+    """Fetch and examine one file in this process: for files that the harness wrote itself."""
+    data = fetch(source, name, expected)
+    return Reading(None, "", (data,)) if isinstance(data, Finding) else examine(data, name, expected)
 
 
 def _compare(header: Header, name: str, expected: Expected) -> list[Finding]:

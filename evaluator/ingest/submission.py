@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +12,7 @@ from evaluator.findings import EvaluatorError, Finding, has_errors
 from evaluator.images import SUFFIXES
 from evaluator.ingest.baselines import baselines_folder, is_baseline
 from evaluator.ingest.manifest import FILE_NAME, Manifest
-from evaluator.ingest.sources import FolderSource, Source, TooLarge, ZipSource
+from evaluator.ingest.sources import FolderSource, Source, TooLarge
 from evaluator.typed_toml import SIZE_LIMIT, parse_toml
 
 _JUNK_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")
@@ -34,11 +34,15 @@ class Submission:
     """Case id → why it has no output that can be read: it is missing, or there are two."""
     rejected: str = ""
     """Why it is not scored, though its outputs can be read and what is wrong with them be said."""
+    names: Mapping[str, int] = field(default_factory=dict)
+    """A model's files, with their sizes."""
+    prefix: str = ""
+    """The folder around all files, with a slash; mostly empty."""
 
     @property
     def is_model(self) -> bool:
         """Whether the harness runs it, rather than reads its outputs."""
-        return self.manifest.kind == "python"
+        return self.manifest.kind != "outputs"
 
     @property
     def is_baseline(self) -> bool:
@@ -46,15 +50,18 @@ class Submission:
         return is_baseline(self.source.path)
 
 
-def open_submission(path: Path, case_ids: Sequence[str]) -> Submission:
-    """Open a folder or zip archive and match its outputs to cases by id.
+def open_submission(
+    path: Path, case_ids: Sequence[str], open_source: Callable[[Path], Source] = FolderSource
+) -> Submission:
+    """Open a folder or archive and match its outputs to cases by id.
 
     An output belongs to a case if its path below the outputs folder, without suffix, is the case's id. Nothing is
     matched by position or by likeness.
 
     Args:
-        path: a folder or a `.zip` file.
+        path: a folder, or whatever `open_source` opens.
         case_ids: the ids of the split's cases.
+        open_source: how its files are reached.
 
     Raises:
         EvaluatorError: nothing of it can be read; the error carries all findings.
@@ -83,21 +90,10 @@ def open_submission(path: Path, case_ids: Sequence[str]) -> Submission:
     if problem:
         findings.append(problem)
         fatal = True
-    if manifest.kind == "python":
-        if not is_baseline(path):
-            findings.append(
-                Finding.error(
-                    "code",
-                    FILE_NAME,
-                    "precomputed outputs",
-                    'kind = "python"',
-                    f"Code is run only from {baselines_folder()}; run it yourself and send its outputs.",
-                )
-            )
-            fatal = True
+    if manifest.kind != "outputs":
         if fatal:
             raise EvaluatorError(f"{path} cannot be scored.", findings)
-        return Submission(identifier, manifest, source, {}, tuple(findings))
+        return Submission(identifier, manifest, source, {}, tuple(findings), names=names, prefix=prefix)
     matched = _match(names, prefix + manifest.outputs.inside, case_ids)
     findings += matched.findings
     if not matched.files and not matched.blocked_twice:
@@ -106,21 +102,6 @@ def open_submission(path: Path, case_ids: Sequence[str]) -> Submission:
         raise EvaluatorError(f"{path} holds no output for any of the {len(case_ids)} cases.", findings)
     rejected = f"{path} has a fault that concerns all of it." if fatal else ""
     return Submission(identifier, manifest, source, matched.files, tuple(findings), matched.blocked, rejected)
-
-
-def open_source(path: Path) -> Source:
-    """Return the source for a folder or zip archive.
-
-    Raises:
-        EvaluatorError: it is neither.
-    """
-    if path.is_dir():
-        return FolderSource(path)
-    if path.is_file() and path.suffix.lower() == ".zip":
-        return ZipSource(path)
-    got = "no such file" if not path.exists() else f"a {path.suffix or 'file without suffix'}"
-    finding = Finding.error("kind", str(path), "a folder or a .zip archive", got, "Name the folder of outputs.")
-    raise EvaluatorError(f"{path} is no submission.", [finding])
 
 
 def _without_junk(names: Mapping[str, int]) -> tuple[dict[str, int], list[Finding]]:

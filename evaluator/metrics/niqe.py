@@ -8,14 +8,12 @@ round-off, so every step that rounds has a fixed order here, and the flat share 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from evaluator.metrics.contract import Contract, Image, Measured, Metric, NotApplicable, Undefined
 from evaluator.metrics.weights import Weights, need, register
@@ -47,8 +45,17 @@ All are multiples of 1/256, so resizing 8-bit values is exact in float64, in wha
 SHAPES = 0.2 + 0.001 * np.arange(9801)
 """The grid on which the shape of the generalised Gaussian is looked up: 0.2 to 10 in steps of 0.001."""
 
-RATIOS = special.gamma(2 / SHAPES) ** 2 / (special.gamma(1 / SHAPES) * special.gamma(3 / SHAPES))
-"""(E|x|)²/E[x²] of a generalised Gaussian, for every shape of the grid; increasing."""
+
+@cache
+def ratios() -> NDArray[np.float64]:
+    """Return (E|x|)²/E[x²] of a generalised Gaussian, for every shape of the grid; increasing."""
+    from scipy import special  # here, because it takes a tenth of a second that most commands need not pay
+
+    found: NDArray[np.float64] = special.gamma(2 / SHAPES) ** 2 / (
+        special.gamma(1 / SHAPES) * special.gamma(3 / SHAPES)
+    )
+    return found
+
 
 WEIGHTS = register(
     Weights(
@@ -158,6 +165,8 @@ def flat_fraction(gray: Plane) -> float:
     plane = np.asarray(crop(gray), dtype=np.float64)
     window = np.ones((7, 7), dtype=np.uint8)
     # Beyond the border both count only what is inside, which is what repeating the border comes to.
+    import cv2
+
     return float(np.mean(cv2.dilate(plane, window) == cv2.erode(plane, window)))
 
 
@@ -237,6 +246,8 @@ def block_features(coefficients: Plane, side: int) -> NDArray[np.float64]:
 
 
 def _features(block: Plane) -> list[float]:
+    from scipy import special
+
     shape, left, right = _fit(block)
     found = [shape, (left + right) / 2]
     for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):  # neighbours: left, above, above left, above right; blocks wrap
@@ -252,6 +263,8 @@ def _fit(values: Plane) -> tuple[float, float, float]:
     A side without values makes its scale NaN, and the shape the first of the grid, as `mean([])` and `min` of NaNs
     do in MATLAB.
     """
+    from scipy import special
+
     values = values.ravel()
     below, above = values[values < 0], values[values > 0]
     nan = values.dtype.type(np.nan)
@@ -263,7 +276,7 @@ def _fit(values: Plane) -> tuple[float, float, float]:
         skew = left / right
         ratio = np.mean(np.abs(values)) ** 2 / np.mean(values**2)
         ratio = ratio * (skew**3 + 1) * (skew + 1) / (skew**2 + 1) ** 2
-        at = int(np.argmin((RATIOS - ratio) ** 2))
+        at = int(np.argmin((ratios() - ratio) ** 2))
     shape = float(SHAPES[at])
     scale = float(np.sqrt(special.gamma(1 / shape) / special.gamma(3 / shape)))
     return shape, float(left) * scale, float(right) * scale

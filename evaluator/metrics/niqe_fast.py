@@ -22,7 +22,7 @@ _TINY = 1e-9
 _ONES = np.ones(niqe.BLOCK + 2)
 _TABLE: NDArray[np.float64] = np.stack(
     [
-        niqe.RATIOS,
+        niqe.ratios(),
         niqe.SHAPES,
         np.sqrt(special.gamma(1 / niqe.SHAPES) / special.gamma(3 / niqe.SHAPES)),
         special.gamma(2 / niqe.SHAPES) / special.gamma(1 / niqe.SHAPES),

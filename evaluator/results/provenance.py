@@ -32,6 +32,23 @@ class Environment(BaseModel):
     """sha256 of the weights that the task's metrics used, by name."""
 
 
+class IsolationInfo(BaseModel):
+    """How the submission's files and code were kept away from everything else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: str
+    """`A` to `C`, `limits` or `none`."""
+    sentence: str
+    probes: str
+    """How many attempts to break out were made and stopped."""
+    versions: dict[str, str]
+    trusted: bool
+    """Whether the operator vouched for the code, instead of the isolation."""
+    stopped: tuple[str, ...]
+    """What was stopped, and at which limit."""
+
+
 def environment(metric_ids: Sequence[str]) -> Environment:
     """Return the environment in which these metrics are computed by this process."""
     used = [w for w in metrics.known_weights() if any(w.serves(m) for m in metric_ids)]

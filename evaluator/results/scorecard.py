@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from evaluator.efficiency import Runtime
 from evaluator.findings import Finding
 from evaluator.metrics import Aggregate, Contract, State
-from evaluator.results.provenance import Environment
+from evaluator.results.provenance import Environment, IsolationInfo
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -88,6 +88,8 @@ class Scorecard(_Strict):
     runtime: Runtime | None
     findings: tuple[Finding, ...]
     environment: Environment
+    isolation: IsolationInfo | None = None
+    """None in scorecards from before there was any."""
     cases_sha256: str
     """sha256 of the per-case table."""
     started: str

@@ -18,7 +18,7 @@ from evaluator import metrics
 from evaluator._version import __version__
 from evaluator.efficiency import summarise
 from evaluator.findings import EvaluatorError, Finding, has_errors
-from evaluator.ingest import Submission, open_submission
+from evaluator.ingest import Submission
 from evaluator.metrics import State
 from evaluator.metrics.lpips_net import limit_threads
 from evaluator.results import (
@@ -32,12 +32,14 @@ from evaluator.results import (
     write_cases,
 )
 from evaluator.results.store import JOURNAL
-from evaluator.runners import PythonRunner
-from evaluator.scoring.jobs import CaseJob, CaseResult, ModelOutputs, PrecomputedOutputs, Provider, run_case
+from evaluator.scoring.jobs import CaseJob, CaseResult, run_case
 from evaluator.scoring.journal import Journal
+from evaluator.scoring.opening import Opened, Opener, Permissions, isolation_info
+from evaluator.scoring.try_model import try_model
 from evaluator.tasks import Split
 
 _IN_FLIGHT = 4  # jobs per worker handed to the executor at once: enough to keep it busy, few enough to hold in memory
+_GROUP = 8  # submissions scored in one pass over the references: each has a worker process for each thread
 _RESUME_LIMIT = 2**31
 _COMPILE_FROM = 16_000_000
 """Pixels of a split from which on integer outputs are scored by the compiled metrics: it depends on the split alone, so
@@ -92,11 +94,13 @@ class Outcome:
 @dataclass
 class _Entry:
     outcome: Outcome
-    submission: Submission
-    provider: Provider
+    opened: Opened
     journal: Journal | None = None
-    digest: str = ""
     done: dict[str, CaseResult] = field(default_factory=dict)
+
+    @property
+    def submission(self) -> Submission:
+        return self.opened.submission
 
 
 def score(
@@ -107,6 +111,7 @@ def score(
     workers: int = 1,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    permissions: Permissions = Permissions(),
 ) -> list[Outcome]:
     """Score submissions on a split and write their scorecards.
 
@@ -117,6 +122,7 @@ def score(
         workers: threads, if no executor is given.
         executor: where jobs run; it is not shut down.
         progress: told how the run goes on.
+        permissions: what the operator allows beyond what the sandbox proved.
 
     Returns:
         One outcome a path, in order. A submission that cannot be scored has a message and findings, and no scorecard.
@@ -126,21 +132,22 @@ def score(
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     store = Store(leaderboards)
-    opened, outcomes = _open_all(paths, split, store)
-    rejected = [e for e in opened if e.submission.rejected]
-    _read_only(rejected, split, workers=workers, executor=executor, progress=None)
-    entries = [e for e in opened if not e.submission.rejected]
-    for entry in entries:
-        _resume(entry, split, store)
-    with _closing(entries):
-        _run(entries, split, split.task.spec.metrics, workers=workers, executor=executor, progress=progress)
+    with Opener(split, store, permissions) as opener:
+        opened, outcomes = _open_all(paths, opener)
+        rejected = [e for e in opened if e.submission.rejected]
+        _read_only(rejected, split, workers=workers, executor=executor, progress=None)
+        entries = [e for e in opened if not e.submission.rejected]
         for entry in entries:
-            card, table = _scorecard(entry, split, started, time.perf_counter() - clock, leaderboards)
-            entry.outcome.card = card
-            entry.outcome.findings = card.findings
-            entry.outcome.card_file = store.write(card, table)
-            if entry.journal:
-                entry.journal.remove()
+            _resume(entry, split, store)
+        with _closing(entries):
+            _run(entries, split, split.task.spec.metrics, workers=workers, executor=executor, progress=progress)
+            for entry in entries:
+                card, table = _scorecard(entry, split, started, time.perf_counter() - clock, leaderboards)
+                entry.outcome.card = card
+                entry.outcome.findings = card.findings
+                entry.outcome.card_file = store.write(card, table)
+                if entry.journal:
+                    entry.journal.remove()
     return outcomes
 
 
@@ -151,13 +158,18 @@ def check(
     workers: int = 1,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    permissions: Permissions = Permissions(),
 ) -> list[Outcome]:
     """Say what is wrong with submissions as `score` would, without scoring them.
 
-    Arguments as for `score`. Only what a metric or a baseline's run would find is left to `score`.
+    Arguments as for `score`. A model is run on one case: what the others would find is left to `score`.
     """
-    entries, outcomes = _open_all(paths, split, store=None)
-    _read_only(entries, split, workers=workers, executor=executor, progress=progress)
+    with Opener(split, None, permissions) as opener:
+        entries, outcomes = _open_all(paths, opener)
+        models = [e for e in entries if e.submission.is_model]
+        _read_only([e for e in entries if not e.submission.is_model], split, workers=workers, executor=executor, progress=progress)
+        for entry in models:
+            entry.outcome.findings = (*entry.submission.findings, *try_model(entry.opened, split))
     return outcomes
 
 
@@ -172,20 +184,19 @@ def _read_only(
         entry.outcome.message = entry.submission.rejected
 
 
-def _open_all(paths: Sequence[Path], split: Split, store: Store | None) -> tuple[list[_Entry], list[Outcome]]:
+def _open_all(paths: Sequence[Path], opener: Opener) -> tuple[list[_Entry], list[Outcome]]:
     entries: list[_Entry] = []
     outcomes: list[Outcome] = []
     taken: dict[str, Path] = {}
-    case_ids = split.case_ids
     for path in map(Path, paths):
         outcome = Outcome(path)
         outcomes.append(outcome)
         try:
-            submission = open_submission(path, case_ids)
-            provider, digest = _provider(submission, split, store)
+            opened = opener.open(path)
         except EvaluatorError as error:
             outcome.message, outcome.findings = str(error), error.findings
             continue
+        submission = opened.submission
         outcome.id, outcome.findings = submission.id, submission.findings
         twin = None if submission.rejected else taken.get(submission.id)
         if twin is not None:
@@ -195,23 +206,8 @@ def _open_all(paths: Sequence[Path], split: Split, store: Store | None) -> tuple
             continue
         if not submission.rejected:
             taken[submission.id] = path
-        if provider is not None:
-            entries.append(_Entry(outcome, submission, provider, digest=digest))
+        entries.append(_Entry(outcome, opened))
     return entries, outcomes
-
-
-def _provider(submission: Submission, split: Split, store: Store | None) -> tuple[Provider | None, str]:
-    """Return where a submission's outputs come from, and a model's digest.
-
-    Without a store nothing is run: a baseline then has no outputs that could be read.
-    """
-    if not submission.is_model:
-        return PrecomputedOutputs(submission), ""
-    runner = PythonRunner.of(submission)
-    if store is None:
-        return None, runner.version
-    kept = store.outputs_folder(split.task.id, split.name, submission.id)
-    return ModelOutputs(runner, kept), runner.version
 
 
 def _resume(entry: _Entry, split: Split, store: Store) -> None:
@@ -220,7 +216,7 @@ def _resume(entry: _Entry, split: Split, store: Store) -> None:
         "evaluator": __version__,
         "rules": split.task.rules_digest(),
         "dataset": split.digest,
-        "model": entry.digest,
+        "model": entry.opened.digest,
     }
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     folder = store.folder(split.task.id, split.name, entry.submission.id)
@@ -228,7 +224,7 @@ def _resume(entry: _Entry, split: Split, store: Store) -> None:
     for case, result in entry.journal.open().items():
         # A case without an output costs nothing to look at again, and its output may have come since.
         known = case in split.case_ids and result.output
-        if known and entry.provider.unchanged(case, result.output, result.output_sha256, _RESUME_LIMIT):
+        if known and entry.opened.provider.unchanged(case, result.output, result.output_sha256, _RESUME_LIMIT):
             entry.done[case] = result
     entry.outcome.resumed = len(entry.done)
 
@@ -261,22 +257,28 @@ def _run(
         waiting: set[Future[dict[int, CaseResult]]] = set()
         window = _IN_FLIGHT * max(1, workers)
         try:
-            for job in _jobs(entries, split, metric_ids, compiled=compiled):
-                waiting.add(pool.submit(run_case, job))
-                while len(waiting) >= window:
+            for first in range(0, len(entries), _GROUP):
+                group = range(first, min(first + _GROUP, len(entries)))
+                for job in _jobs(entries, group, split, metric_ids, compiled=compiled):
+                    waiting.add(pool.submit(run_case, job))
+                    while len(waiting) >= window:
+                        waiting = _collect(waiting, entries, progress)
+                while waiting:
                     waiting = _collect(waiting, entries, progress)
-            while waiting:
-                waiting = _collect(waiting, entries, progress)
+                for number in group:
+                    entries[number].opened.workers.close()
         finally:
             for future in waiting:
                 future.cancel()
             progress.end()
 
 
-def _jobs(entries: Sequence[_Entry], split: Split, metric_ids: Sequence[str], *, compiled: bool) -> Iterator[CaseJob]:
+def _jobs(
+    entries: Sequence[_Entry], group: range, split: Split, metric_ids: Sequence[str], *, compiled: bool
+) -> Iterator[CaseJob]:
     for case in split.case_ids:
         # By number, not by id: a rejected submission may have the id of another.
-        pending = {number: e.provider for number, e in enumerate(entries) if case not in e.done}
+        pending = {number: entries[number].opened.provider for number in group if case not in entries[number].done}
         if pending:
             yield CaseJob(split, case, pending, metric_ids, compiled)
 
@@ -347,6 +349,7 @@ def _scorecard(
         runtime=summarise([r.runtime_s for r in timed if r.runtime_s is not None], [r.pixels for r in timed]),
         findings=_findings(entry, split),
         environment=environment(spec.metrics),
+        isolation=isolation_info(entry.opened),
         cases_sha256=hashlib.sha256(table.encode()).hexdigest(),
         started=started.isoformat(timespec="seconds"),
         wall_time_s=round(wall_time_s, 3),
@@ -369,7 +372,7 @@ def _describe(entry: _Entry, results: Sequence[CaseResult], leaderboards: Path) 
         links=links,
         kind=manifest.kind,
         baseline=submission.is_baseline,
-        digest=entry.digest or hashlib.sha256(outputs.encode()).hexdigest(),
+        digest=entry.opened.digest or hashlib.sha256(outputs.encode()).hexdigest(),
         # A baseline may lie in the installed package: its name is enough.
         source=f"baselines/{submission.id}"
         if submission.is_baseline

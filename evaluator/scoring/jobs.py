@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 from evaluator import metrics
 from evaluator.findings import Finding, has_errors
 from evaluator.images import Pixels
-from evaluator.ingest import Expected, FolderSource, Reading, Submission, read_output
+from evaluator.ingest import Expected, Reading, Submission, examine
 from evaluator.ingest.sources import TooLarge
 from evaluator.metrics import Score, State
-from evaluator.runners import PythonRunner, RunFailed
+from evaluator.runners import ModelRunner, RunFailed, Workers, read_output
 from evaluator.tasks import Split, to_working
 
 
@@ -52,6 +53,7 @@ class PrecomputedOutputs:
     """Outputs that the team sent."""
 
     submission: Submission
+    workers: Workers
 
     def output(self, split: Split, case: str, expected: Expected) -> Output:
         """See `Provider`."""
@@ -60,8 +62,9 @@ class PrecomputedOutputs:
             state = State.MISSING if blocked.code == "missing-output" else State.INVALID
             return Output("", Reading(None, "", (blocked,)), state)
         name = self.submission.files[case]
-        reading = read_output(self.submission.source, name, expected)
-        return Output(name, reading, State.OK if reading.pixels else State.INVALID)
+        reading = read_output(self.submission.source, name, expected, self.workers)
+        stopped = any(finding.code == "stopped" for finding in reading.findings)
+        return Output(name, reading, State.OK if reading.pixels else State.FAILED if stopped else State.INVALID)
 
     def unchanged(self, case: str, output: str, sha256: str, byte_limit: int) -> bool:
         """See `Provider`."""
@@ -75,38 +78,51 @@ class PrecomputedOutputs:
 
 @dataclass(frozen=True)
 class ModelOutputs:
-    """Outputs that a baseline makes now; kept as `.npy` files, and read back as any team's outputs are."""
+    """Outputs that a model makes now; kept as `.npy` files, and examined as any team's outputs are."""
 
-    runner: PythonRunner
-    kept: Path
+    runner: ModelRunner
+    kept: Path | None
+    """The folder for them; None: they are not kept."""
 
     def output(self, split: Split, case: str, expected: Expected) -> Output:
         """See `Provider`."""
         name = f"{case}.npy"
+        limit = expected.height * expected.width * expected.protocol.channels * 8
         try:
-            array, seconds = self.runner.run(split.input(case))
+            ran = self.runner.run([split.input(case)], limit=limit)
         except RunFailed as failure:
-            finding = Finding.error(
-                "run-failed",
-                name,
-                "an output from the model",
-                str(failure),
-                "Run the model on this case alone and mend it.",
-            )
+            finding = failure.finding.model_copy(update={"file": name})
             return Output("", Reading(None, "", (finding,)), State.FAILED)
         buffer = io.BytesIO()
-        np.save(buffer, array, allow_pickle=False)
-        path = self.kept / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(buffer.getvalue())
-        part.replace(path)
-        reading = read_output(FolderSource(self.kept), name, expected)
-        return Output(name, reading, State.OK if reading.pixels else State.INVALID, seconds)
+        np.save(buffer, ran.output, allow_pickle=False)
+        if self.kept is not None:
+            path = self.kept / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
+            part.write_bytes(buffer.getvalue())
+            part.replace(path)
+        reading = examine(buffer.getvalue(), name, expected)
+        if ran.seams is not None and ran.seams > _SEAM:
+            reading = replace(reading, findings=(*reading.findings, _seams(name, ran.seams)))
+        return Output(name, reading, State.OK if reading.pixels else State.INVALID, ran.seconds)
 
     def unchanged(self, case: str, output: str, sha256: str, byte_limit: int) -> bool:
         """See `Provider`: the model itself is part of the journal's key."""
         return True
+
+
+_SEAM = 2 / 255
+"""Disagreement of neighbouring tiles, as a share of white, from which on it is said."""
+
+
+def _seams(name: str, seams: float) -> Finding:
+    return Finding.warning(
+        "seams",
+        name,
+        "neighbouring tiles that agree where they overlap",
+        f"differences up to {seams:.3f} of white",
+        "Declare a larger tile_overlap, or export the model with a free input size.",
+    )
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,16 @@ class Protocol(_Strict):
         return words + list(self.notes)
 
 
+class Limits(_Strict):
+    """What a submission may take on one case; what goes beyond is stopped, and said."""
+
+    case_s: float = Field(default=60, gt=0)
+    """Seconds for one case."""
+    total_s: float | None = Field(default=None, gt=0)
+    """Seconds for all cases together, in each worker."""
+    memory_gib: float = Field(default=4, gt=0)
+
+
 class Derived(_Strict):
     """A score computed from a submission's aggregates by a formula, such as a challenge's points."""
 
@@ -202,6 +212,7 @@ class TaskSpec(_Strict):
     default_split: str
     protocol: Protocol
     ranking: Ranking
+    limits: Limits = Limits()
     scores: tuple[Derived, ...] = ()
     splits: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")], SplitSpec] = Field(min_length=1)
 

@@ -1,0 +1,440 @@
+"""The harness's side of the workers: start them, ask, hold the clock, check what comes back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import threading
+import unicodedata
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from evaluator.findings import EvaluatorError, Finding
+from evaluator.images import ImageProblem, Pixels
+from evaluator.ingest.reader import Expected, Reading, fetch
+from evaluator.ingest.sources import FolderSource, Source, TooLarge
+from evaluator.runners import sandbox
+from evaluator.runners.frames import Array, Channel, Closed, FrameError, Limits, Payload, Timeout, share
+from evaluator.runners.sandbox import Child, Isolation
+
+_SHARED = 1 << 28  # bytes of shared memory; larger payloads go through the pipe
+_LISTING = 1 << 26
+_START_S = 60.0
+_STOPS = 5
+_TEXT_LIMIT = 2000
+_PEAKS = {"uint8": 255.0, "uint16": 65535.0}
+
+
+class Stopped(Exception):
+    """The worker was ended before it answered.
+
+    `limit` is a name for programs (`time`, `memory`, `processes`, `log`, `answer`, `crash`, `given-up`), the message is
+    for people.
+    """
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class Failed(Exception):
+    """The worker could not do what was asked; the message says why."""
+
+
+class Refused(Exception):
+    """The worker would not open what it was given; `problem` holds code, expected, got and fix."""
+
+    def __init__(self, problem: object) -> None:
+        super().__init__("refused")
+        self.problem: Mapping[str, Any] = problem if isinstance(problem, dict) else {}
+
+
+T = TypeVar("T")
+
+
+class Workers:
+    """The workers of one submission: one for each thread that asks, started when it first does. Cheap to pickle.
+
+    They share nothing with those of other submissions. A worker that was stopped is started again for the next case;
+    after five stops no more cases are tried.
+    """
+
+    def __init__(
+        self,
+        isolation: Isolation,
+        limits: sandbox.Limits,
+        *,
+        mounts: Mapping[Path, str] | None = None,
+        hidden: Sequence[Path] = (),
+    ) -> None:
+        """Prepare to start workers.
+
+        Args:
+            isolation: the level that was proved on this machine.
+            limits: of each worker; `case_s` is the time for one answer.
+            mounts: what they may read: path → name inside.
+            hidden: folders that must stay out of sight (data sets, results).
+        """
+        self.isolation, self.limits = isolation, limits
+        self._mounts, self._hidden = dict(mounts or {}), tuple(hidden)
+        self._key = uuid.uuid4().hex
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._started: list[_Connection] = []
+        self.stops: list[str] = []
+        """What was stopped, in words."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _here, (self._key, self.isolation, self.limits, self._mounts, self._hidden)
+
+    def inside(self, path: Path) -> str:
+        """Return where a worker finds a mounted path."""
+        return self.isolation.inside(path, self._mounts[path])
+
+    def ask(
+        self,
+        request: Mapping[str, Any],
+        payloads: Sequence[Payload] = (),
+        *,
+        answer: Limits,
+        first: Sequence[Mapping[str, Any]] = (),
+    ) -> tuple[dict[str, Any], list[Payload]]:
+        """Send a request to this thread's worker and return its answer.
+
+        Args:
+            request: the job and its arguments.
+            payloads: its arrays or bytes.
+            answer: what the answer may hold at most.
+            first: requests that a fresh worker is sent before (to open an archive, to load a model).
+
+        Raises:
+            Stopped: it was stopped, or died.
+            Failed: it said that it could not.
+        """
+        text, arrays = self._guarded(lambda connection: self._ask(connection, request, payloads, answer, first))
+        return _check(text), arrays
+
+    def prepare(self, *openings: Mapping[str, Any]) -> None:
+        """Send requests that a fresh worker needs, unless this thread's worker had them; errors as for `ask`."""
+        self._guarded(lambda connection: self._open(connection, openings))
+
+    def _ask(
+        self,
+        connection: _Connection,
+        request: Mapping[str, Any],
+        payloads: Sequence[Payload],
+        answer: Limits,
+        first: Sequence[Mapping[str, Any]],
+    ) -> tuple[dict[str, Any], list[Payload]]:
+        self._open(connection, first)
+        return connection.ask(request, payloads, answer, self.limits.case_s)
+
+    def _open(self, connection: _Connection, openings: Sequence[Mapping[str, Any]]) -> None:
+        for opening in openings:
+            key = json.dumps(opening, sort_keys=True)
+            if key not in connection.prepared:
+                text, _ = connection.ask(opening, (), Limits(text=_LISTING), max(_START_S, self.limits.case_s))
+                _check(text)
+                if "problem" in text:
+                    raise Refused(text["problem"])
+                connection.prepared.add(key)
+
+    def _guarded(self, action: Callable[[_Connection], T]) -> T:
+        """Do something with this thread's worker; if it is stopped, note it and have the next start afresh."""
+        if len(self.stops) >= _STOPS:
+            raise Stopped("given-up", f"given up after {_STOPS} stops; the first: {self.stops[0]}")
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        try:
+            connection = connection or self._start()
+            return action(connection)
+        except Stopped as stop:
+            self._local.connection = None
+            if connection is not None:
+                connection.close()
+            with self._lock:
+                self.stops.append(str(stop))
+            raise
+
+    def _start(self) -> _Connection:
+        connection = _Connection(self.isolation, self.limits, self._mounts, self._hidden)
+        self._local.connection = connection
+        with self._lock:
+            self._started.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """End all workers."""
+        with self._lock:
+            for connection in self._started:
+                connection.close()
+            self._started.clear()
+            self._local = threading.local()
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+_ELSEWHERE: dict[str, Workers] = {}
+_KEPT = 16
+
+
+def _here(
+    key: str, isolation: Isolation, limits: sandbox.Limits, mounts: dict[Path, str], hidden: tuple[Path, ...]
+) -> Workers:
+    """Return the workers that a process to which jobs are sent has for a submission, so that jobs share them."""
+    if key not in _ELSEWHERE:
+        while len(_ELSEWHERE) >= _KEPT:
+            _ELSEWHERE.pop(next(iter(_ELSEWHERE))).close()
+        _ELSEWHERE[key] = Workers(isolation, limits, mounts=mounts, hidden=hidden)
+    return _ELSEWHERE[key]
+
+
+def _check(text: dict[str, Any]) -> dict[str, Any]:
+    if "failed" in text:
+        raise Failed(shown(str(text["failed"])))
+    return text
+
+
+class _Connection:
+    """One running worker."""
+
+    def __init__(
+        self,
+        isolation: Isolation,
+        limits: sandbox.Limits,
+        mounts: Mapping[Path, str],
+        hidden: Sequence[Path],
+    ) -> None:
+        self.prepared: set[str] = set()
+        shared = share(_SHARED)
+        arguments = [sys.executable, "-I", "-m", "evaluator.runners.worker"]
+        descriptors = []
+        if shared:
+            arguments += [str(shared[0]), str(_SHARED)]
+            descriptors = [shared[0]]
+        try:
+            self._child: Child = sandbox.launch(
+                arguments,
+                isolation=isolation,
+                limits=limits,
+                readable=sandbox.python_roots(hidden=hidden),
+                mounts=mounts,
+                descriptors=descriptors,
+            )
+        finally:
+            if shared:
+                os.close(shared[0])
+        self._limits = limits
+        self._channel = Channel(
+            self._child.stdout.fileno(), self._child.stdin.fileno(), shared[1] if shared else None
+        )
+
+    def ask(
+        self, request: Mapping[str, Any], payloads: Sequence[Payload], answer: Limits, seconds: float
+    ) -> tuple[dict[str, Any], list[Payload]]:
+        try:
+            self._channel.send(request, payloads, seconds=seconds)
+            return self._channel.receive(answer, seconds=seconds)
+        except Timeout:
+            self._child.stop("time")
+            raise Stopped("time", f"stopped after {seconds:g} s without an answer") from None
+        except FrameError as error:
+            self._child.stop("answer")
+            raise Stopped("answer", f"stopped: its answer breaks the protocol ({error})") from None
+        except Closed:
+            reason = self._child.wait() or "crash"
+            raise Stopped(reason.partition(":")[0], self._words(reason)) from None
+
+    def _words(self, reason: str) -> str:
+        limits = self._limits
+        words = {
+            "memory": f"stopped: more than {limits.memory / 2**30:g} GiB of memory",
+            "processes": "stopped: too many processes",
+            "log": f"stopped: more than {limits.log / 2**20:g} MiB of messages",
+            "time": f"stopped after {limits.total_s or limits.case_s:g} s",
+        }
+        log = self._child.log().strip().splitlines()
+        said = f"; its last words: {log[-1][:200]}" if log else ""
+        return words.get(reason, f"it died ({reason})") + said
+
+    def close(self) -> None:
+        self._child.stop("closed")
+
+
+class ArchiveSource:
+    """An archive that workers list and read."""
+
+    def __init__(self, path: Path, workers: Workers, cases: Sequence[str]) -> None:
+        self.path, self.workers = path, workers
+        self._open = {"job": "scan", "path": workers.inside(path), "name": path.name, "cases": list(cases)}
+
+    def scan(self) -> tuple[dict[str, int], list[Finding]]:
+        """See `evaluator.ingest.sources.Source`.
+
+        Raises:
+            EvaluatorError: it is no archive that can be used.
+        """
+        try:
+            text, _ = self.workers.ask(self._open, answer=Limits(text=_LISTING))
+        except (Stopped, Failed) as reason:
+            finding = Finding.error(
+                "archive", self.path.name, "an archive that can be listed", str(reason), "Make the archive again."
+            )
+            raise EvaluatorError(f"{self.path} cannot be opened.", [finding]) from None
+        findings = findings_of(text)
+        if "error" in text:
+            raise EvaluatorError(shown(str(text["error"])), findings)
+        names = text.get("names")
+        sound = isinstance(names, dict) and all(
+            isinstance(n, str) and n.isprintable() and type(size) is int for n, size in names.items()
+        )
+        if not sound or not isinstance(names, dict):
+            raise EvaluatorError(f"{self.path} cannot be opened: the worker's list of it makes no sense.")
+        return names, findings
+
+    def read(self, name: str, limit: int) -> bytes:
+        """See `evaluator.ingest.sources.Source`."""
+        request = {"job": "read", "file": name, "limit": limit}
+        try:
+            text, payloads = self.workers.ask(
+                request, answer=Limits(payloads=1, payload=limit), first=[self._open]
+            )
+        except (Stopped, Failed) as reason:
+            raise OSError(str(reason)) from None
+        if text.get("too_large"):
+            raise TooLarge
+        if not payloads or not isinstance(payloads[0], bytes):
+            raise OSError(shown(str(text.get("error", "no bytes came"))))
+        return payloads[0]
+
+    def read_output(self, name: str, expected: Expected) -> tuple[dict[str, Any], list[Payload]]:
+        """Ask for one output, read and decoded."""
+        return self.workers.ask(_output_request(name, expected), answer=_output_limits(expected), first=[self._open])
+
+
+def open_source(path: Path, workers: Workers, cases: Sequence[str]) -> Source:
+    """Return the source for a folder, whose files are read here and decoded by workers, or for an archive.
+
+    Raises:
+        EvaluatorError: there is nothing of the name.
+    """
+    if path.is_dir():
+        return FolderSource(path)
+    return ArchiveSource(path, workers, cases)
+
+
+def read_output(source: Source, name: str, expected: Expected, workers: Workers) -> Reading:
+    """Read one submitted file and have it decoded; never raises for what it holds.
+
+    Args:
+        source: the submission's files.
+        name: the file's name in it.
+        expected: what the case's output must be.
+        workers: the submission's.
+    """
+    digest = ""
+    try:
+        if isinstance(source, ArchiveSource):
+            text, payloads = source.read_output(name, expected)
+        else:
+            data = fetch(source, name, expected)
+            if isinstance(data, Finding):
+                return Reading(None, "", (data,))
+            digest = hashlib.sha256(data).hexdigest()
+            text, payloads = workers.ask(_output_request(name, expected), [data], answer=_output_limits(expected))
+    except (Stopped, Failed) as reason:
+        return Reading(None, digest, (stopped_finding(name, reason),))
+    findings = findings_of(text)
+    digest = digest or str(text.get("sha256", ""))[:64]
+    if not payloads:
+        return Reading(None, digest, findings or (_senseless(name),))
+    array = payloads[0]
+    pixels = None if isinstance(array, bytes) else _pixels(array, expected)
+    return Reading(pixels, digest, findings if pixels else (*findings, _senseless(name)))
+
+
+def decode(data: bytes, workers: Workers, *, limit: int) -> tuple[Pixels, bool]:
+    """Have an image of any size decoded; return it, and whether it has alpha.
+
+    Raises:
+        ImageProblem: it is none.
+        Stopped: the worker was stopped.
+        Failed: the worker failed.
+    """
+    text, payloads = workers.ask({"job": "image"}, [data], answer=Limits(payloads=1, payload=limit))
+    problem = text.get("problem")
+    if isinstance(problem, dict):
+        told = {name: shown(str(problem.get(name, ""))) for name in ("code", "expected", "got", "fix")}
+        raise ImageProblem(told.pop("code"), **told)
+    array = payloads[0] if payloads else b""
+    if isinstance(array, bytes) or array.ndim != 3:
+        raise Failed("its answer makes no sense")
+    header = text.get("header")
+    return Pixels(array, _PEAKS.get(array.dtype.name, 1.0)), bool(isinstance(header, dict) and header.get("alpha"))
+
+
+def _output_request(name: str, expected: Expected) -> dict[str, Any]:
+    protocol = expected.protocol.model_dump(mode="json")
+    return {
+        "job": "output",
+        "file": name,
+        "expected": {"height": expected.height, "width": expected.width, "protocol": protocol},
+    }
+
+
+def _output_limits(expected: Expected) -> Limits:
+    size = expected.height * expected.width * expected.protocol.channels * 8
+    return Limits(text=1 << 20, payloads=1, payload=size)
+
+
+def _pixels(array: Array, expected: Expected) -> Pixels | None:
+    """Return pixels of the shape that the case must have, in a peak that follows from their type; else None."""
+    if array.shape != (expected.height, expected.width, expected.protocol.channels):
+        return None
+    return Pixels(array, _PEAKS.get(array.dtype.name, 1.0))
+
+
+def stopped_finding(name: str, reason: Stopped | Failed) -> Finding:
+    """Return what is said of a file or case at which a worker was stopped or failed."""
+    return Finding.error(
+        "stopped" if isinstance(reason, Stopped) else "unreadable",
+        name,
+        "an answer within the limits" if isinstance(reason, Stopped) else "a file that can be decoded",
+        str(reason),
+        "Try it alone with `evaluate check`; the limits are the task's.",
+    )
+
+
+def _senseless(name: str) -> Finding:
+    return Finding.error(
+        "stopped", name, "pixels of the case's size", "an answer of the worker that makes no sense", "Send it again."
+    )
+
+
+def findings_of(text: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Return the findings in a worker's answer, with nothing in them that could steer a terminal."""
+    given = text.get("findings")
+    found = []
+    for item in given if isinstance(given, list) else ():
+        try:
+            finding = Finding.model_validate(item)
+        except ValidationError:
+            continue
+        cleaned = {name: shown(getattr(finding, name)) for name in ("code", "file", "expected", "got", "fix")}
+        found.append(finding.model_copy(update=cleaned))
+    return tuple(found)
+
+
+def shown(text: str) -> str:
+    """Return a worker's words as one line without control characters, cut to a length."""
+    line = "".join(c if unicodedata.category(c)[0] != "C" else f"\\u{ord(c):04x}" for c in text.strip())
+    return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"

@@ -1,0 +1,150 @@
+"""The harness's side of a submitted model: a private copy of its files, and runs in the submission's workers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from evaluator.findings import EvaluatorError, Finding
+from evaluator.images import PEAKS, Pixels
+from evaluator.ingest import Submission
+from evaluator.ingest.sources import Source, TooLarge
+from evaluator.runners.client import Failed, Refused, Stopped, Workers, shown
+from evaluator.runners.frames import Array, Limits
+
+Role = Literal["quality", "latency"]
+_FILE_LIMIT = 4 << 30
+_TOTAL_LIMIT = 8 << 30
+
+
+class RunFailed(Exception):
+    """The model gave no usable output; `finding` says why, for the file that the caller names."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(f"expected {finding.expected}; got {finding.got}")
+        self.finding = finding
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run gave."""
+
+    output: Array
+    seconds: float
+    """Wall time by the harness's clock, the way to the worker and back included."""
+    seams: float | None
+    """The largest difference of neighbouring tiles where they overlap, as a share of white; None without tiles."""
+
+
+@dataclass(frozen=True)
+class ModelRunner:
+    """A model, and the workers that run it. Cheap to pickle."""
+
+    folder: Path
+    """A private copy of the submission's files, or a baseline's own folder."""
+    manifest: Mapping[str, Any]
+    version: str
+    """sha256 over the submission's files, by name."""
+    workers: Workers
+
+    @classmethod
+    def of(cls, submission: Submission, folder: Path, workers: Workers) -> ModelRunner:
+        """Return the runner of a submission whose files lie in `folder`."""
+        manifest = submission.manifest.model_dump(mode="json", by_alias=True)
+        return cls(folder, manifest, digest(folder), workers)
+
+    def run(
+        self, inputs: Sequence[Pixels], *, limit: int, role: Role = "quality", changes: Mapping[str, Any] | None = None
+    ) -> Ran:
+        """Run the model on one case.
+
+        Args:
+            inputs: the case's images, in the task's order.
+            limit: bytes that the output may take at most.
+            role: which artefact.
+            changes: entries of the manifest's table [model] to run it with instead of its own.
+
+        Raises:
+            RunFailed: it gave no output, or was stopped.
+        """
+        manifest = dict(self.manifest)
+        if changes:
+            manifest["model"] = {**manifest["model"], **changes}
+        key = f"{role} {json.dumps(changes, sort_keys=True)}"
+        where = self.workers.inside(self.folder)
+        load = {"job": "load", "key": key, "folder": where, "manifest": manifest, "role": role, "threads": 1}
+        request = {"job": "restore", "key": key, "peaks": [image.peak for image in inputs]}
+        arrays = [image.array for image in inputs]
+        try:
+            self.workers.prepare(load)
+            begin = time.perf_counter()
+            text, payloads = self.workers.ask(
+                request, arrays, answer=Limits(text=1 << 20, payloads=1, payload=limit), first=[load]
+            )
+            seconds = time.perf_counter() - begin
+        except Stopped as stop:
+            fix = "Run it yourself on this case and look at what it needs; the limits are the task's."
+            raise RunFailed(Finding.error("stopped", "", "an output within the limits", str(stop), fix)) from None
+        except Refused as refusal:
+            raise RunFailed(_problem_finding(refusal.problem)) from None
+        except Failed as failure:
+            fix = "Run it yourself on this case."
+            raise RunFailed(Finding.error("run-failed", "", "an output", str(failure), fix)) from None
+        problem = text.get("problem")
+        if isinstance(problem, dict):
+            raise RunFailed(_problem_finding(problem))
+        output = payloads[0] if payloads else b""
+        if isinstance(output, bytes) or output.dtype.name not in PEAKS:
+            got = "an answer that is no array of uint8, uint16 or float"
+            raise RunFailed(Finding.error("run-failed", "", "an image", got, "Run it yourself on this case."))
+        seams = text.get("seams")
+        return Ran(output, seconds, float(seams) if isinstance(seams, int | float) else None)
+
+
+def _problem_finding(problem: Mapping[str, Any]) -> Finding:
+    told = {name: shown(str(problem.get(name, ""))) for name in ("code", "expected", "got", "fix")}
+    return Finding.error(told["code"], "", told["expected"], told["got"], told["fix"])
+
+
+def snapshot(source: Source, names: Mapping[str, int], folder: Path) -> None:
+    """Copy a submission's files to a private folder, so that they stay as they are while they are looked at.
+
+    Args:
+        source: the submission's files.
+        names: those to copy; names were checked by the source's scan.
+        folder: an empty folder.
+
+    Raises:
+        EvaluatorError: a file cannot be read, or all together are too large.
+    """
+    left = _TOTAL_LIMIT
+    for name in names:
+        try:
+            data = source.read(name, min(_FILE_LIMIT, left))
+        except TooLarge:
+            finding = Finding.error(
+                "too-large", name, f"at most {_TOTAL_LIMIT >> 30} GiB in all", "more than that", "Send the model only."
+            )
+            raise EvaluatorError(f"{source.path} is too large.", [finding]) from None
+        except OSError as error:
+            finding = Finding.error("unreadable", name, "a readable file", str(error), "Send the file again.")
+            raise EvaluatorError(f"{source.path} cannot be read.", [finding]) from None
+        left -= len(data)
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        path.chmod(0o444)
+
+
+def digest(folder: Path) -> str:
+    """Return the sha256 over a folder's files, by name."""
+    whole = hashlib.sha256()
+    for file in sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        name = file.relative_to(folder).as_posix()
+        whole.update(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {name}\n".encode())
+    return whole.hexdigest()

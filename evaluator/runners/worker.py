@@ -1,0 +1,174 @@
+"""The process in which everything that a team sent is opened, decoded and run: `python -I -m evaluator.runners.worker`.
+
+It answers one request at a time over its standard input and output (see `frames`), and knows nothing of references.
+Whatever goes wrong here can spoil the answers about this one submission, and nothing else.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluator.findings import EvaluatorError, Finding
+from evaluator.images import ImageProblem, Pixels
+from evaluator.ingest.manifest import Manifest
+from evaluator.ingest.reader import Expected, Reading, examine, fetch
+from evaluator.ingest.sources import Source, TooLarge
+from evaluator.runners.frames import Array, Channel, Closed, Limits, Payload
+from evaluator.tasks import Protocol
+
+_TRUSTED = Limits(text=1 << 26, payloads=8, payload=1 << 40)  # the harness sends no nonsense
+Answer = tuple[dict[str, Any], Sequence[Payload]]
+
+
+class Worker:
+    """What it has open: one archive, one model."""
+
+    def __init__(self) -> None:
+        self._source: Source | None = None
+        self._models: dict[str, Any] = {}
+
+    def ping(self, _: dict[str, Any], payloads: Sequence[Payload]) -> Answer:
+        """Send back what came."""
+        return {}, payloads
+
+    def scan(self, request: dict[str, Any], _: Sequence[Payload]) -> Answer:
+        """Open an archive and list it."""
+        from evaluator.ingest.sources import open_archive
+
+        try:
+            self._source = open_archive(Path(request["path"]), request["name"], request["cases"])
+            names, findings = self._source.scan()
+        except EvaluatorError as error:
+            return {"error": str(error), "findings": _plain(error.findings)}, ()
+        return {"names": names, "findings": _plain(findings)}, ()
+
+    def read(self, request: dict[str, Any], _: Sequence[Payload]) -> Answer:
+        """Read one file of the archive."""
+        try:
+            return {}, [self._archive.read(request["file"], request["limit"])]
+        except TooLarge:
+            return {"too_large": True}, ()
+        except OSError as error:
+            return {"error": error.strerror or str(error)}, ()
+
+    def output(self, request: dict[str, Any], payloads: Sequence[Payload]) -> Answer:
+        """Decode one output, from its bytes or from the archive, and say what is wrong with it."""
+        wanted = request["expected"]
+        expected = Expected(wanted["height"], wanted["width"], Protocol.model_validate(wanted["protocol"]))
+        name = request["file"]
+        data = payloads[0] if payloads else fetch(self._archive, name, expected)
+        reading = Reading(None, "", (data,)) if isinstance(data, Finding) else examine(bytes(data), name, expected)
+        answer = {"sha256": reading.sha256, "findings": _plain(reading.findings)}
+        if reading.pixels is None:
+            return answer, ()
+        return {**answer, "peak": reading.pixels.peak}, [_framed(reading.pixels.array)]
+
+    def image(self, _: dict[str, Any], payloads: Sequence[Payload]) -> Answer:
+        """Decode one image of any size."""
+        from evaluator.images import decode, inspect
+
+        try:
+            header = inspect(bytes(payloads[0]))
+            pixels = decode(bytes(payloads[0]), header)
+        except ImageProblem as problem:
+            return {"problem": _problem(problem)}, ()
+        return {"peak": pixels.peak, "header": asdict(header)}, [_framed(pixels.array)]
+
+    def load(self, request: dict[str, Any], _: Sequence[Payload]) -> Answer:
+        """Load a model; `key` names it in later requests."""
+        from evaluator.runners.models import ModelProblem, load_model
+
+        manifest = Manifest.model_validate(request["manifest"])
+        try:
+            model = load_model(Path(request["folder"]), manifest, request["role"], threads=request["threads"])
+        except ModelProblem as problem:
+            return {"problem": _problem(problem)}, ()
+        self._models[request["key"]] = model
+        return {}, ()
+
+    def restore(self, request: dict[str, Any], payloads: Sequence[Payload]) -> Answer:
+        """Run a model on one input (or one pair)."""
+        from evaluator.runners.models import ModelProblem
+
+        inputs = [
+            Pixels(np.asarray(array), peak)
+            for array, peak in zip(payloads, request["peaks"], strict=True)
+            if not isinstance(array, bytes)
+        ]
+        try:
+            restored = self._models[request["key"]].restore(inputs)
+        except ModelProblem as problem:
+            return {"problem": _problem(problem)}, ()
+        return {"seams": restored.seams}, [_framed(restored.output)]
+
+    @property
+    def _archive(self) -> Source:
+        if self._source is None:
+            raise RuntimeError("no archive is open")
+        return self._source
+
+
+_JOBS: dict[str, Callable[[Worker, dict[str, Any], Sequence[Payload]], Answer]] = {
+    "ping": Worker.ping,
+    "scan": Worker.scan,
+    "read": Worker.read,
+    "output": Worker.output,
+    "image": Worker.image,
+    "load": Worker.load,
+    "restore": Worker.restore,
+}
+
+
+def _plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    return [finding.model_dump(mode="json") for finding in findings]
+
+
+def _problem(problem: Any) -> dict[str, str]:  # noqa: ANN401 - an ImageProblem or a ModelProblem
+    return {name: str(getattr(problem, name)) for name in ("code", "expected", "got", "fix")}
+
+
+def _framed(array: Array) -> Array:
+    """Return an array of a type that frames carry (unusual floats as float64)."""
+    plain = np.ascontiguousarray(array)
+    return plain if plain.dtype.itemsize <= 8 else plain.astype(np.float64)
+
+
+def serve(channel: Channel) -> None:
+    """Answer requests until the harness goes away."""
+    worker = Worker()
+    while True:
+        try:
+            request, payloads = channel.receive(_TRUSTED)
+        except Closed:
+            return
+        try:
+            answer, arrays = _JOBS[request["job"]](worker, request, payloads)
+        except MemoryError:
+            answer, arrays = {"failed": "it needs more memory than it may have"}, ()
+        except Exception as error:  # whatever decoders and models raise belongs into the answer
+            answer, arrays = {"failed": f"{type(error).__name__}: {error}"[:2000]}, ()
+        channel.send(answer, arrays)
+
+
+def main() -> None:
+    """Take over the standard streams, so that what a library prints does not get between the frames, and serve."""
+    read, write = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    shared = None
+    if len(sys.argv) == 3:
+        shared = mmap.mmap(int(sys.argv[1]), int(sys.argv[2]))
+    serve(Channel(read, write, shared))
+
+
+if __name__ == "__main__":
+    main()
