@@ -96,7 +96,7 @@ def test_every_image_suffix_counts_whatever_its_case(folder: Any, suffix: str) -
     assert open_submission(folder("mine", {f"1{suffix}": b""}), ["1"]).files == {"1": f"1{suffix}"}
 
 
-@pytest.mark.parametrize("name", ["1.gif", "1", "1.png.bak", "1.mat", "x1.png", "1 .png", "deep/1.png"])
+@pytest.mark.parametrize("name", ["1.gif", "1", "1.png.bak", "1.m", "x1.png", "1 .png", "deep/1.png"])
 def test_other_files_are_reported_and_not_scored(folder: Any, png: bytes, name: str) -> None:
     submission = open_submission(folder("mine", {**outputs(png), name: png}), CASES)
     assert submission.files == {case: f"{case}.png" for case in CASES}
