@@ -8,16 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from evaluator.findings import EvaluatorError, Finding, has_errors
+from evaluator.findings import EvaluatorError, Finding, has_errors, some
 from evaluator.images import SUFFIXES
 from evaluator.ingest.baselines import baselines_folder, is_baseline
 from evaluator.ingest.manifest import FILE_NAME, Manifest
-from evaluator.ingest.sources import FolderSource, Source, TooLarge, ZipSource
+from evaluator.ingest.sources import ARCHIVE_SUFFIXES, Source, TooLarge, open_source
 from evaluator.typed_toml import SIZE_LIMIT, parse_toml
 
 _JUNK_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")
 _DOCUMENTS = (".md", ".txt", ".toml", ".pdf", ".rst")
-_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -47,19 +46,19 @@ class Submission:
 
 
 def open_submission(path: Path, case_ids: Sequence[str]) -> Submission:
-    """Open a folder or zip archive and match its outputs to cases by id.
+    """Open a folder, an archive, or a file of all outputs, and match outputs to cases by id.
 
     An output belongs to a case if its path below the outputs folder, without suffix, is the case's id. Nothing is
     matched by position or by likeness.
 
     Args:
-        path: a folder or a `.zip` file.
+        path: see `open_source`.
         case_ids: the ids of the split's cases.
 
     Raises:
         EvaluatorError: nothing of it can be read; the error carries all findings.
     """
-    source = open_source(path)
+    source = open_source(path, case_ids)
     names, findings = source.scan()
     fatal = has_errors(findings)
     names, junk = _without_junk(names)
@@ -108,21 +107,6 @@ def open_submission(path: Path, case_ids: Sequence[str]) -> Submission:
     return Submission(identifier, manifest, source, matched.files, tuple(findings), matched.blocked, rejected)
 
 
-def open_source(path: Path) -> Source:
-    """Return the source for a folder or zip archive.
-
-    Raises:
-        EvaluatorError: it is neither.
-    """
-    if path.is_dir():
-        return FolderSource(path)
-    if path.is_file() and path.suffix.lower() == ".zip":
-        return ZipSource(path)
-    got = "no such file" if not path.exists() else f"a {path.suffix or 'file without suffix'}"
-    finding = Finding.error("kind", str(path), "a folder or a .zip archive", got, "Name the folder of outputs.")
-    raise EvaluatorError(f"{path} is no submission.", [finding])
-
-
 def _without_junk(names: Mapping[str, int]) -> tuple[dict[str, int], list[Finding]]:
     """Leave out what macOS and Windows add to folders and archives, with one note."""
     junk = [
@@ -132,7 +116,7 @@ def _without_junk(names: Mapping[str, int]) -> tuple[dict[str, int], list[Findin
     ]
     if not junk:
         return dict(names), []
-    note = Finding.note("junk", _some(junk), "outputs", f"{len(junk)} system files", "They are left out.")
+    note = Finding.note("junk", some(junk), "outputs", f"{len(junk)} system files", "They are left out.")
     return {n: s for n, s in names.items() if n not in set(junk)}, [note]
 
 
@@ -160,7 +144,11 @@ def _read_manifest(source: Source, names: Mapping[str, int], prefix: str) -> tup
 
 def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
     resolved = path.resolve()
-    derived = re.sub(r"[^a-z0-9_.-]+", "-", (resolved.stem if resolved.is_file() else resolved.name).lower())
+    name = resolved.name.lower()
+    if resolved.is_file():
+        suffix = next((s for s in ARCHIVE_SUFFIXES if name.endswith(s)), resolved.suffix)
+        name = name[: len(name) - len(suffix)]
+    derived = re.sub(r"[^a-z0-9_.-]+", "-", name)
     identifier = manifest.id or derived.strip("-._")[:40].strip("-._") or "submission"
     taken = (baselines_folder() / identifier / FILE_NAME).is_file()
     if taken and not is_baseline(path):
@@ -208,7 +196,7 @@ def _match(names: Mapping[str, int], folder: str, case_ids: Sequence[str]) -> _M
                 "duplicate-output",
                 found[0],
                 f"one output for case {case}",
-                _some(found),
+                some(found),
                 "Keep one of them.",
             )
         else:
@@ -227,7 +215,7 @@ def _match(names: Mapping[str, int], folder: str, case_ids: Sequence[str]) -> _M
         findings.append(
             Finding.warning(
                 "unexpected-file",
-                _some(others),
+                some(others),
                 "files named by a case's id",
                 f"{len(others)} that belong to no case",
                 "Rename or remove; they are not scored.",
@@ -241,18 +229,12 @@ def _nothing_matches(path: Path, names: Iterable[str], case_ids: Sequence[str], 
     wanted = set(case_ids)
     deeper = sorted({PurePosixPath(n).parent.as_posix() for n in found if PurePosixPath(n).stem in wanted})
     if deeper:
-        fix = f"They lie in {_some(deeper)}: move them up, or set outputs.folder in {FILE_NAME}."
+        fix = f"They lie in {some(deeper)}: move them up, or set outputs.folder in {FILE_NAME}."
     elif base and not any(n.startswith(base) for n in found):
         fix = f"There is no folder {base} in the submission; correct outputs.folder in {FILE_NAME}."
     else:
         fix = "Name each output by its case's id."
-    got = _some(found) if found else "no images"
+    got = some(found) if found else "no images"
     return Finding.error(
         "no-outputs", str(path), f"files such as {base}{case_ids[0]}.png, {base}{case_ids[-1]}.png", got, fix
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -233,7 +233,7 @@ def test_id_is_derived_from_the_name(folder: Any, archive: Any, png: bytes, name
     assert Manifest(id=identifier).id == identifier, "a derived id is one that could have been given"
 
 
-@pytest.mark.parametrize("name", ["x.tar.gz", "x.png", "x"])
+@pytest.mark.parametrize("name", ["x.tar.bz2", "x.png", "x", "SubmitSrgb.mat", "SubmitSrgb.csv"])
 def test_other_kinds_of_files_are_no_submission(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
     for path, got in ((tmp_path / name, Path(name).suffix or "without suffix"), (tmp_path / "none", "no such file")):
