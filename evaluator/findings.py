@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+_LISTED = 5
+
 
 class Severity(StrEnum):
     """How much a finding matters."""
@@ -62,6 +64,12 @@ class EvaluatorError(Exception):
 def has_errors(findings: Iterable[Finding]) -> bool:
     """Tell whether any finding is of severity error."""
     return any(f.severity is Severity.ERROR for f in findings)
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -29,7 +29,7 @@ ARROWS = {
     "site": {"ranking", "results", "ingest", "tasks", "metrics", "images"},
 }
 LEAVES = {"findings", "typed_toml", "_version"}
-HEAVY = ("torch", "tensorflow", "pandas", "skimage", "scipy", "cv2", "matplotlib")
+HEAVY = ("torch", "tensorflow", "pandas", "skimage", "scipy", "cv2", "h5py", "matplotlib")
 
 
 def imported_packages(file: Path) -> set[str]:

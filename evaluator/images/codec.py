@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluator.images import mat, npz
 from evaluator.images.header import Header, inspect
 from evaluator.images.pixels import ImageProblem, Pixels, peak_of
 
@@ -27,7 +28,7 @@ def decode(data: bytes, header: Header | None = None) -> Pixels:
     """Decode an image file's bytes to `(H, W, C)` pixels in RGB order, every bit kept, no rotation applied.
 
     Args:
-        data: the file's bytes (PNG, JPEG, TIFF, BMP, WebP or `.npy`).
+        data: the file's bytes (PNG, JPEG, TIFF, BMP, WebP, `.npy`, `.npz` or MATLAB).
         header: what `inspect` returned for them, if it was called already.
 
     Raises:
@@ -39,8 +40,8 @@ def decode(data: bytes, header: Header | None = None) -> Pixels:
         fix = "Save it without transparency."
         raise ImageProblem("alpha", expected="gray without transparency", got="gray with it", fix=fix)
     try:
-        if header.format == "NPY":
-            array = _decode_npy(data)
+        if header.format in ("NPY", "NPZ", "MAT"):
+            array = _decode_array(data, header.format)
         elif header.format == "TIFF":
             array = _decode_tiff(data)
         elif header.format == "PNG":
@@ -101,8 +102,12 @@ def _damaged(header: Header, why: str) -> ImageProblem:
     )
 
 
-def _decode_npy(data: bytes) -> NDArray[np.generic]:
-    array: NDArray[np.generic] = np.load(io.BytesIO(data), allow_pickle=False)
+def _decode_array(data: bytes, kind: str) -> NDArray[np.generic]:
+    array: NDArray[np.generic]
+    if kind == "MAT":
+        array = mat.decode_image(data)
+    else:
+        array = np.load(io.BytesIO(npz.array_bytes(data) if kind == "NPZ" else data), allow_pickle=False)
     array = array[:, :, None] if array.ndim == 2 else array
     return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))
 

@@ -7,6 +7,7 @@ of a PNG are walked here: Pillow reports 16-bit RGB as 8 bit, and decodes the pi
 from __future__ import annotations
 
 import io
+import math
 import struct
 import warnings
 import zlib
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluator.images import mat, npz
 from evaluator.images.pixels import ImageProblem
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".npy")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".npy", ".npz", ".mat")
 """File name suffixes (lower case) that may hold an image."""
 
 _MAGIC = (
@@ -28,9 +30,12 @@ _MAGIC = (
     (b"MM\x00+", "TIFF"),
     (b"BM", "BMP"),
     (b"\x93NUMPY", "NPY"),
+    (b"PK\x03\x04", "NPZ"),
+    *((magic, "MAT") for magic in mat.MAGICS),
 )
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _NPY_HEADER_LIMIT = 4096
+_NPY_HEAD = _NPY_HEADER_LIMIT + 64  # with magic, version and length
 _TO_SRGB = "Convert the image to sRGB."
 _TIFF_TYPES = ("uint8", "uint16", "float32")
 _MIN_IS_BLACK, _RGB, _PALETTE = 1, 2, 3  # values of the tag PhotometricInterpretation
@@ -56,7 +61,7 @@ class Header:
 def _unreadable(got: str) -> ImageProblem:
     return ImageProblem(
         "unreadable",
-        expected="a whole PNG, JPEG, TIFF, BMP, WebP or .npy image",
+        expected="a whole PNG, JPEG, TIFF, BMP or WebP image, or a .npy, .npz or MATLAB array",
         got=got,
         fix="Write the file again and look at it in a viewer before sending it.",
     )
@@ -85,7 +90,11 @@ def inspect(data: bytes) -> Header:
     kind = sniff(data)
     try:
         if kind == "NPY":
-            return _inspect_npy(data)
+            return _inspect_npy(data, len(data))
+        if kind == "NPZ":
+            return _inspect_npy(*npz.array_head(data, _NPY_HEAD), "NPZ")
+        if kind == "MAT":
+            return _array_header("MAT", *mat.describe_image(data))
         if kind == "TIFF":
             return _inspect_tiff(data)
         return _inspect_png(data) if kind == "PNG" else _inspect_pillow(data, kind)
@@ -95,8 +104,8 @@ def inspect(data: bytes) -> Header:
         raise _unreadable(f"a damaged {kind} header ({error})") from None
 
 
-def _inspect_npy(data: bytes) -> Header:
-    stream = io.BytesIO(data)
+def _inspect_npy(head: bytes, total: int, kind: str = "NPY") -> Header:
+    stream = io.BytesIO(head)
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(stream, max_header_size=_NPY_HEADER_LIMIT)
@@ -107,19 +116,22 @@ def _inspect_npy(data: bytes) -> Header:
             got=f"an array of {dtype}",
             fix="Save the plain pixel array with numpy.save.",
         )
-    if len(shape) == 2:
-        shape = (*shape, 1)
-    if len(shape) != 3:
+    header = _array_header(kind, shape, dtype.name)
+    size = math.prod(shape) * dtype.itemsize
+    if total - stream.tell() != size:
+        raise _unreadable(f"a .npy file with {total - stream.tell()} bytes of values where its header says {size}")
+    return header
+
+
+def _array_header(kind: str, shape: tuple[int, ...], dtype: str) -> Header:
+    if len(shape) not in (2, 3) or min(shape) < 1:
         raise ImageProblem(
             "array-shape",
             expected="an array of shape (height, width, channels)",
             got=f"shape {shape}",
             fix="Save one image a file, channels last.",
         )
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    if len(data) - stream.tell() != size:
-        raise _unreadable(f"a .npy file with {len(data) - stream.tell()} bytes of values where its header says {size}")
-    return Header("NPY", width=shape[1], height=shape[0], channels=shape[2], dtype=dtype.name)
+    return Header(kind, width=shape[1], height=shape[0], channels=shape[2] if len(shape) == 3 else 1, dtype=dtype)
 
 
 def _inspect_tiff(data: bytes) -> Header:

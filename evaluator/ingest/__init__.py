@@ -3,7 +3,7 @@
 from evaluator.ingest.baselines import baseline_names, baselines_folder, is_baseline
 from evaluator.ingest.manifest import FILE_NAME, Manifest
 from evaluator.ingest.reader import Expected, Reading, examine, fetch, read_output
-from evaluator.ingest.sources import FolderSource, Source, ZipSource
+from evaluator.ingest.sources import FolderSource, Source, TarSource, ZipSource, open_source
 from evaluator.ingest.submission import Submission, open_submission
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Reading",
     "Source",
     "Submission",
+    "TarSource",
     "ZipSource",
     "baseline_names",
     "baselines_folder",

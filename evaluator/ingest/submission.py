@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from evaluator.findings import EvaluatorError, Finding, has_errors
+from evaluator.findings import EvaluatorError, Finding, has_errors, some
 from evaluator.images import SUFFIXES
 from evaluator.ingest.baselines import baselines_folder, is_baseline
 from evaluator.ingest.manifest import FILE_NAME, Manifest
-from evaluator.ingest.sources import FolderSource, Source, TooLarge
+from evaluator.ingest.sources import ARCHIVE_SUFFIXES, Source, TooLarge, open_source
 from evaluator.typed_toml import SIZE_LIMIT, parse_toml
 
 _JUNK_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")
 _DOCUMENTS = (".md", ".txt", ".toml", ".pdf", ".rst")
-_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -50,23 +49,21 @@ class Submission:
         return is_baseline(self.source.path)
 
 
-def open_submission(
-    path: Path, case_ids: Sequence[str], open_source: Callable[[Path], Source] = FolderSource
-) -> Submission:
-    """Open a folder or archive and match its outputs to cases by id.
+def open_submission(path: Path, case_ids: Sequence[str], source: Source | None = None) -> Submission:
+    """Open a folder, an archive, or a file of all outputs, and match outputs to cases by id.
 
     An output belongs to a case if its path below the outputs folder, without suffix, is the case's id. Nothing is
     matched by position or by likeness.
 
     Args:
-        path: a folder, or whatever `open_source` opens.
+        path: see `open_source`.
         case_ids: the ids of the split's cases.
-        open_source: how its files are reached.
+        source: its files, as a worker reads them; None reads them in this process, for files that can be trusted.
 
     Raises:
         EvaluatorError: nothing of it can be read; the error carries all findings.
     """
-    source = open_source(path)
+    source = source or open_source(path, case_ids)
     names, findings = source.scan()
     fatal = has_errors(findings)
     names, junk = _without_junk(names)
@@ -113,7 +110,7 @@ def _without_junk(names: Mapping[str, int]) -> tuple[dict[str, int], list[Findin
     ]
     if not junk:
         return dict(names), []
-    note = Finding.note("junk", _some(junk), "outputs", f"{len(junk)} system files", "They are left out.")
+    note = Finding.note("junk", some(junk), "outputs", f"{len(junk)} system files", "They are left out.")
     return {n: s for n, s in names.items() if n not in set(junk)}, [note]
 
 
@@ -141,7 +138,11 @@ def _read_manifest(source: Source, names: Mapping[str, int], prefix: str) -> tup
 
 def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
     resolved = path.resolve()
-    derived = re.sub(r"[^a-z0-9_.-]+", "-", (resolved.stem if resolved.is_file() else resolved.name).lower())
+    name = resolved.name.lower()
+    if resolved.is_file():
+        suffix = next((s for s in ARCHIVE_SUFFIXES if name.endswith(s)), resolved.suffix)
+        name = name[: len(name) - len(suffix)]
+    derived = re.sub(r"[^a-z0-9_.-]+", "-", name)
     identifier = manifest.id or derived.strip("-._")[:40].strip("-._") or "submission"
     taken = (baselines_folder() / identifier / FILE_NAME).is_file()
     if taken and not is_baseline(path):
@@ -189,7 +190,7 @@ def _match(names: Mapping[str, int], folder: str, case_ids: Sequence[str]) -> _M
                 "duplicate-output",
                 found[0],
                 f"one output for case {case}",
-                _some(found),
+                some(found),
                 "Keep one of them.",
             )
         else:
@@ -208,7 +209,7 @@ def _match(names: Mapping[str, int], folder: str, case_ids: Sequence[str]) -> _M
         findings.append(
             Finding.warning(
                 "unexpected-file",
-                _some(others),
+                some(others),
                 "files named by a case's id",
                 f"{len(others)} that belong to no case",
                 "Rename or remove; they are not scored.",
@@ -222,18 +223,12 @@ def _nothing_matches(path: Path, names: Iterable[str], case_ids: Sequence[str], 
     wanted = set(case_ids)
     deeper = sorted({PurePosixPath(n).parent.as_posix() for n in found if PurePosixPath(n).stem in wanted})
     if deeper:
-        fix = f"They lie in {_some(deeper)}: move them up, or set outputs.folder in {FILE_NAME}."
+        fix = f"They lie in {some(deeper)}: move them up, or set outputs.folder in {FILE_NAME}."
     elif base and not any(n.startswith(base) for n in found):
         fix = f"There is no folder {base} in the submission; correct outputs.folder in {FILE_NAME}."
     else:
         fix = "Name each output by its case's id."
-    got = _some(found) if found else "no images"
+    got = some(found) if found else "no images"
     return Finding.error(
         "no-outputs", str(path), f"files such as {base}{case_ids[0]}.png, {base}{case_ids[-1]}.png", got, fix
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")

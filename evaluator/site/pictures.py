@@ -63,7 +63,8 @@ class Pictures:
             kept = self._store.outputs_folder(card.task, card.split, card.submission.id)
             return FolderSource(kept) if kept.is_dir() else None
         try:
-            return open_source((self._store.root / card.submission.source).resolve())
+            cases = self._split.case_ids if self._split else ()
+            return open_source((self._store.root / card.submission.source).resolve(), cases)
         except EvaluatorError:
             return None
 

@@ -48,6 +48,7 @@ def archive(tmp_path: Path) -> Put:
                 # ZipInfo's constructor would change separators; the attribute is written as it is.
                 info = zipfile.ZipInfo("x")
                 info.filename = file
+                info.compress_type = zipfile.ZIP_DEFLATED
                 out.writestr(info, data)
         return path
 

@@ -96,7 +96,7 @@ def test_every_image_suffix_counts_whatever_its_case(folder: Any, suffix: str) -
     assert open_submission(folder("mine", {f"1{suffix}": b""}), ["1"]).files == {"1": f"1{suffix}"}
 
 
-@pytest.mark.parametrize("name", ["1.gif", "1", "1.png.bak", "1.mat", "x1.png", "1 .png", "deep/1.png"])
+@pytest.mark.parametrize("name", ["1.gif", "1", "1.png.bak", "1.m", "x1.png", "1 .png", "deep/1.png"])
 def test_other_files_are_reported_and_not_scored(folder: Any, png: bytes, name: str) -> None:
     submission = open_submission(folder("mine", {**outputs(png), name: png}), CASES)
     assert submission.files == {case: f"{case}.png" for case in CASES}
@@ -233,7 +233,7 @@ def test_id_is_derived_from_the_name(folder: Any, archive: Any, png: bytes, name
     assert Manifest(id=identifier).id == identifier, "a derived id is one that could have been given"
 
 
-@pytest.mark.parametrize("name", ["x.tar.gz", "x.png", "x"])
+@pytest.mark.parametrize("name", ["x.tar.bz2", "x.png", "x", "SubmitSrgb.mat", "SubmitSrgb.csv"])
 def test_other_kinds_of_files_are_no_submission(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
     for path, got in ((tmp_path / name, Path(name).suffix or "without suffix"), (tmp_path / "none", "no such file")):

@@ -1,0 +1,193 @@
+"""What an organiser should look at before believing a score: outputs that were not made from the inputs.
+
+No sandbox sees these, and none is proof: nothing here keeps a submission from being scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluator.findings import Finding, some
+from evaluator.images import Pixels
+
+EQUALS_REFERENCE, EQUALS_INPUT, GAIN, FITTED_GAIN = "equals-reference", "equals-input", "gain", "fitted-gain"
+_SAME = 0.25  # of a level of the reference: what saving as 16-bit or half-precision values leaves
+_ROUNDED = 0.52  # of a level: what rounding leaves, and a little for the gain that is estimated
+_SAMPLE = 64  # rows and columns of the sample by which most outputs are told to be none of these
+_UNCLIPPED = 64  # values, at least, that a gain is estimated from
+_GAIN_DIGITS = 1e-4
+_JUDGE = "For the organiser to judge; the score stands."
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one output gave away; small, so that it can be kept with a case's result."""
+
+    case: str
+    sha256: str
+    """Of the output's file."""
+    marks: tuple[str, ...] = ()
+
+
+def look(
+    case: str,
+    output: Pixels,
+    degraded: Pixels | None,
+    reference: Pixels,
+    *,
+    sha256: str,
+    reference_sha256: str | None = None,
+) -> Look:
+    """Compare an output with what it should be, and with what it was made from.
+
+    Args:
+        case: the case's id.
+        output: the output as read, `(H, W, C)`.
+        degraded: what the method was given; None where it is not one image.
+        reference: what the output is scored against, of the output's shape.
+        sha256: the digest of the output's file.
+        reference_sha256: the digest of the reference's file, where it has one of its own.
+
+    Returns:
+        The marks: `equals-reference`, `equals-input`, `gain` (the output is the input times one number) and
+        `fitted-gain` (that number is, to four digits, the best towards the reference).
+    """
+    marks = []
+    if sha256 == reference_sha256 or _same(output, reference):
+        marks.append(EQUALS_REFERENCE)
+    if degraded is not None and degraded.array.shape == reference.array.shape == output.array.shape:
+        if _same(output, degraded):
+            marks.append(EQUALS_INPUT)
+        else:
+            gain = _gain(output, degraded, reference.peak)
+            if gain is not None:
+                marks.append(GAIN)
+                if any(abs(gain - best) <= _GAIN_DIGITS for best in _best_gains(degraded, reference)):
+                    marks.append(FITTED_GAIN)
+    return Look(case, sha256, tuple(marks))
+
+
+def summarise(looks: Sequence[Look], same_reference: Callable[[str, str], bool]) -> list[Finding]:
+    """Return what a submission's outputs gave away, one finding a kind.
+
+    Args:
+        looks: one a case that was read.
+        same_reference: tells whether two cases have the same reference; asked only where their outputs are the same.
+    """
+    marked = {mark: [x.case for x in looks if mark in x.marks] for mark in (EQUALS_REFERENCE, EQUALS_INPUT)}
+    findings = []
+
+    def share(cases: Sequence[str], of: int = len(looks)) -> str:
+        return f"{len(cases)} of {of}"
+
+    if cases := marked[EQUALS_REFERENCE]:
+        got = f"{share(cases)} equal to them, value for value"
+        findings.append(
+            Finding.warning("equals-reference", some(cases), "outputs that differ from the references", got, _JUDGE)
+        )
+    if cases := marked[EQUALS_INPUT]:
+        got = f"{share(cases)} equal to them, value for value"
+        findings.append(Finding.note("equals-input", some(cases), "outputs that differ from the inputs", got, _JUDGE))
+    gains = [x for x in looks if GAIN in x.marks]
+    fitted = [x.case for x in gains if FITTED_GAIN in x.marks]
+    if 2 * len(fitted) > len(gains):  # one among many gains may hit the best by chance
+        got = f"{share(fitted)} are the input times the number that brings it nearest to the reference"
+        findings.append(
+            Finding.warning("fitted-gain", some(fitted), "outputs made without the references", got, _JUDGE)
+        )
+    if cases := _duplicates(looks, same_reference):
+        got = f"{share(cases)} have a file that another case has too"
+        findings.append(
+            Finding.warning("duplicate-cases", some(cases), "an output of its own for each case", got, _JUDGE)
+        )
+    return findings
+
+
+def across(digests: Mapping[str, Mapping[str, str]]) -> dict[str, list[Finding]]:
+    """Return, for each submission of a run, which others sent the same files.
+
+    Args:
+        digests: submission → case → sha256 of the output's file.
+    """
+    holders: dict[tuple[str, str], list[str]] = {}
+    for submission, files in digests.items():
+        for case, sha256 in files.items():
+            if sha256:
+                holders.setdefault((case, sha256), []).append(submission)
+    shared: dict[str, dict[str, set[str]]] = {}
+    for (case, _), holding in holders.items():
+        for one in holding if len(holding) > 1 else ():
+            for other in holding:
+                if other != one:
+                    shared.setdefault(one, {}).setdefault(case, set()).add(other)
+    findings = {}
+    for submission, cases in shared.items():
+        others = sorted(set().union(*cases.values()))
+        got = f"{len(cases)} of {len(digests[submission])} are byte for byte those of {some(others)}"
+        findings[submission] = [
+            Finding.warning("equals-other", some(list(cases)), "outputs of its own", got, _JUDGE),
+        ]
+    return findings
+
+
+def _duplicates(looks: Sequence[Look], same_reference: Callable[[str, str], bool]) -> list[str]:
+    groups: dict[str, list[str]] = {}
+    for x in looks:
+        groups.setdefault(x.sha256, []).append(x.case)
+    found = []
+    for sha256, cases in groups.items():
+        differ = [case for case in cases[1:] if not same_reference(cases[0], case)] if sha256 else []
+        found += [cases[0], *differ] if differ else []
+    return found
+
+
+def _sample(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    return array[:: max(1, array.shape[0] // _SAMPLE), :: max(1, array.shape[1] // _SAMPLE)]
+
+
+def _scaled(array: NDArray[np.generic], peak: float, wanted: float) -> NDArray[np.float64]:
+    values = array.astype(np.float64)
+    return values if peak == wanted else values * (wanted / peak)
+
+
+def _same(one: Pixels, other: Pixels) -> bool:
+    """Tell whether two images hold the same values, on the other's scale, a sample first."""
+    if one.array.shape != other.array.shape:
+        return False
+    level = 1.0 if other.peak > 1 else 1 / 255
+    for part in (_sample, lambda whole: whole):
+        a, b = part(one.array), part(other.array)
+        if one.array.dtype == other.array.dtype and one.kind != "float":
+            if not np.array_equal(a, b):
+                return False
+        elif np.abs(_scaled(a, one.peak, other.peak) - b.astype(np.float64)).max(initial=0) > _SAME * level:
+            return False
+    return True
+
+
+def _gain(output: Pixels, degraded: Pixels, peak: float) -> float | None:
+    """Return the number by which the input gives the output, clipped and rounded; None where there is none."""
+    gain = None
+    for part in (_sample, lambda whole: whole):
+        y = _scaled(part(output.array), output.peak, peak)
+        x = _scaled(part(degraded.array), degraded.peak, peak)
+        inside = (y > 0) & (y < peak) & (x > 0)
+        square = float(np.sum(x[inside] ** 2))
+        if np.count_nonzero(inside) < min(_UNCLIPPED, y.size) or square == 0:
+            return None
+        gain = float(np.sum(x[inside] * y[inside])) / square
+        level = peak / 255 if peak <= 1 else 1.0
+        if np.abs(y - np.clip(gain * x, 0, peak)).max() > _ROUNDED * level:
+            return None
+    return gain
+
+
+def _best_gains(degraded: Pixels, reference: Pixels) -> tuple[float, float]:
+    """Return the gains that bring the input nearest to the reference: by least squares, and by its mean."""
+    x = _scaled(degraded.array, degraded.peak, reference.peak)
+    r = reference.array.astype(np.float64)
+    return float(np.sum(x * r) / np.sum(x**2)), float(np.sum(r) / np.sum(x))
