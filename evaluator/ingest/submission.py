@@ -38,7 +38,7 @@ class Submission:
     @property
     def is_model(self) -> bool:
         """Whether the harness runs it, rather than reads its outputs."""
-        return self.manifest.kind == "python"
+        return self.manifest.kind != "outputs"
 
     @property
     def is_baseline(self) -> bool:
@@ -83,14 +83,14 @@ def open_submission(path: Path, case_ids: Sequence[str]) -> Submission:
     if problem:
         findings.append(problem)
         fatal = True
-    if manifest.kind == "python":
+    if manifest.kind != "outputs":
         if not is_baseline(path):
             findings.append(
                 Finding.error(
                     "code",
                     FILE_NAME,
                     "precomputed outputs",
-                    'kind = "python"',
+                    f'kind = "{manifest.kind}"',
                     f"Code is run only from {baselines_folder()}; run it yourself and send its outputs.",
                 )
             )
