@@ -152,6 +152,133 @@ def test_code_needs_its_kind_and_a_plain_entry(text: str) -> None:
     refusal(text)
 
 
+MODEL = """
+kind = "model"
+[model]
+layout = "NHWC"
+range = [0, 1]
+[artefacts.quality]
+file = "net.tflite"
+"""
+PAIR = MODEL.replace("range = [0, 1]", 'range = [0, 1]\ninputs = ["left", "right"]')
+
+
+def read(text: str) -> Manifest:
+    manifest, findings = parse(text)
+    assert manifest is not None, findings
+    return manifest
+
+
+def test_a_model_needs_its_layout_its_range_and_a_file() -> None:
+    manifest = read(MODEL)
+    assert manifest.model is not None
+    assert manifest.artefacts is not None
+    model, artefact = manifest.model, manifest.artefacts.quality
+    assert (model.layout, model.range, model.given, model.colour) == ("NHWC", (0, 1), (0, 1), "RGB")
+    assert (model.dtype, model.size_multiple, model.inputs, model.tile_overlap) == ("float32", 1, ("input",), None)
+    assert (artefact.file, artefact.format, artefact.input, artefact.output) == ("net.tflite", "tflite", None, None)
+    assert manifest.artefacts.latency is None
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [('layout = "NHWC"', "model.layout"), ("range = [0, 1]", "model.range"), ("file =", "artefacts.quality.file")],
+)
+def test_what_a_model_cannot_do_without_is_asked_for(line: str, key: str) -> None:
+    text = MODEL.replace('file = "net.tflite"', 'format = "tflite"') if "file" in line else MODEL.replace(line, "")
+    assert refusal(text).expected == f"the key {key}"
+
+
+def test_everything_about_a_model_can_be_said() -> None:
+    manifest = read(
+        MODEL.replace(
+            'layout = "NHWC"\nrange = [0, 1]',
+            'layout = "flat"\nrange = [0, 255]\noutput_range = [-1, 1]\ncolour = "BGR"\ndtype = "uint8"\n'
+            'size_multiple = 8\ninputs = ["left", "right"]\ntile_overlap = 16',
+        )
+        + 'input = ["l:0", "r:0"]\noutput = "o:0"\n[artefacts.latency]\nfile = "a/saved"\n'
+    )
+    assert manifest.model is not None
+    assert manifest.artefacts is not None
+    assert manifest.artefacts.latency is not None
+    assert (manifest.model.given, manifest.model.inputs) == ((-1, 1), ("left", "right"))
+    assert manifest.artefacts.quality.input == ("l:0", "r:0")
+    assert manifest.artefacts.latency.format == "savedmodel"
+
+
+def test_one_tensor_name_needs_no_list() -> None:
+    manifest = read(MODEL + 'input = "x:0"')
+    assert manifest.artefacts is not None
+    assert manifest.artefacts.quality.input == ("x:0",)
+
+
+@pytest.mark.parametrize(
+    ("file", "form"),
+    [
+        ("n.tflite", "tflite"),
+        ("n.onnx", "onnx"),
+        ("n.pt", "torchscript"),
+        ("n.PT2", "pt2"),
+        ("n.keras", "keras"),
+        ("n.pb", "frozen"),
+        ("models/saved", "savedmodel"),
+    ],
+)
+def test_format_follows_the_suffix(file: str, form: str) -> None:
+    manifest = read(MODEL.replace("net.tflite", file))
+    assert manifest.artefacts is not None
+    assert manifest.artefacts.quality.format == form
+
+
+def test_format_can_be_said_where_the_suffix_does_not() -> None:
+    manifest = read(MODEL.replace("net.tflite", "saved.v2") + 'format = "savedmodel"')
+    assert manifest.artefacts is not None
+    assert manifest.artefacts.quality.format == "savedmodel"
+
+
+@pytest.mark.parametrize("file", ["n.h5", "n.pth", "n.ckpt", "saved.v2"])
+def test_other_suffixes_ask_for_the_format(file: str) -> None:
+    finding = refusal(MODEL.replace("net.tflite", file))
+    assert "set format" in finding.expected
+    assert ".onnx" in finding.expected
+
+
+@pytest.mark.parametrize("file", ["", "/etc/n.pb", "../n.pb", "a/../../n.pb", "C:n.pb", "a\\\\n.pb", "a\\u202en.pb"])
+def test_model_files_lie_inside_the_submission(file: str) -> None:
+    assert "artefacts.quality.file" in refusal(MODEL.replace("net.tflite", file)).expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("range = [0, 1]", "range = [1, 1]", "must differ"),
+        ("range = [0, 1]", "range = [0, 1]\noutput_range = [2, 2]", "must differ"),
+        ("range = [0, 1]", "range = [0, nan]", "finite"),
+        ("range = [0, 1]", "range = [0]", "range"),
+        ("range = [0, 1]", 'range = [0, 1]\ndtype = "uint8"', "[0, 255]"),
+        ("range = [0, 1]", 'range = [0, 1023]\ndtype = "uint8"', "[0, 255]"),
+        ("range = [0, 1]", "range = [0, 1]\nsize_multiple = 0", "size_multiple"),
+        ("range = [0, 1]", "range = [0, 1]\ntile_overlap = 1", "tile_overlap"),
+        ("range = [0, 1]", "range = [0, 1]\ninputs = []", "inputs"),
+        ("range = [0, 1]", 'range = [0, 1]\ninputs = ["a", "a"]', "twice"),
+        ('"NHWC"', '"NWHC"', "layout"),
+        ('kind = "model"', 'kind = "outputs"', "belong together"),
+        ("[artefacts.quality]", "[artefacts.latency]", "artefacts.quality"),
+        ('file = "net.tflite"', 'file = "net.tflite"\ninput = ["a", "b"]', "as many tensors"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_words(old: str, new: str, words: str) -> None:
+    assert words in refusal(MODEL.replace(old, new)).expected
+
+
+def test_a_pair_needs_two_tensor_names() -> None:
+    assert "as many tensors" in refusal(PAIR + 'input = "left:0"').expected
+
+
+def test_a_model_without_tables_is_refused() -> None:
+    assert "[artefacts.quality]" in refusal('kind = "model"').expected
+
+
 @pytest.mark.parametrize("ratio", ["0", "-1.0", "nan", "inf", "-inf", '"fast"'])
 def test_runtime_ratio_is_a_positive_number(ratio: str) -> None:
     assert refusal(f"[reported]\nruntime_ratio = {ratio}").expected.startswith("reported.runtime_ratio")

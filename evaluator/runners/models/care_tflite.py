@@ -1,0 +1,56 @@
+"""A look at a TFLite file before the interpreter loads it."""
+
+from __future__ import annotations
+
+import math
+
+from evaluator.runners.models.files import unsafe
+from evaluator.runners.models.problem import Foreign, ModelProblem, loading, runtime
+
+_IDENTIFIER = b"TFL3"
+_COUNT = 100_000
+_ELEMENTS = 2**31
+
+
+def check_tflite(data: bytes) -> None:
+    """Refuse operators that are not TensorFlow Lite's own, and tensors of absurd size.
+
+    Raises:
+        ModelProblem: it is unsafe, or no TFLite file.
+    """
+    if data[4:8] != _IDENTIFIER:
+        raise ModelProblem(
+            "model-format",
+            expected="a TFLite file",
+            got="a file without its mark",
+            fix="Correct file or format in [artefacts].",
+        )
+    schema = runtime("ai_edge_litert.schema_py_generated", "tflite")
+    with loading("a TFLite file"):
+        model = schema.Model.GetRootAsModel(data, 0)
+        for i in range(_bounded(model.OperatorCodesLength())):
+            code = model.OperatorCodes(i)
+            builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+            if builtin == schema.BuiltinOperator.CUSTOM or code.CustomCode():
+                raise _foreign(code)
+        for i in range(_bounded(model.SubgraphsLength())):
+            graph = model.Subgraphs(i)
+            for j in range(_bounded(graph.TensorsLength())):
+                shape = [abs(int(graph.Tensors(j).Shape(k))) for k in range(graph.Tensors(j).ShapeLength())]
+                if len(shape) > 8 or math.prod(shape) > _ELEMENTS:
+                    raise unsafe(f"tensors of at most {_ELEMENTS} elements", "×".join(map(str, shape[:8])))
+
+
+def _bounded(count: int) -> int:
+    if count > _COUNT:
+        raise unsafe(f"at most {_COUNT} operators and tensors", str(count))
+    return count
+
+
+def _foreign(code: Foreign) -> ModelProblem:
+    name = (code.CustomCode() or b"").decode("ascii", "replace")[:60]
+    return unsafe(
+        "operators of TensorFlow Lite only",
+        f"the custom operator {name!r}",
+        "Convert with TFLITE_BUILTINS only (no Flex or custom operators).",
+    )

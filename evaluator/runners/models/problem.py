@@ -1,0 +1,69 @@
+"""What can be wrong with a submitted model, and the words for it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+_SHOWN = 200
+
+Foreign: TypeAlias = Any
+"""An object of a framework, of a file format, or of a submission: none of them brings types."""
+
+
+class ModelProblem(Exception):
+    """A model that cannot be loaded or run as its manifest says; becomes a finding where the file's name is known."""
+
+    def __init__(self, code: str, *, expected: str, got: str, fix: str) -> None:
+        super().__init__(f"expected {expected}, got {got}")
+        self.code = code
+        self.expected = expected
+        self.got = got
+        self.fix = fix
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception as one short line without characters that a terminal would obey."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    return plain if len(plain) <= _SHOWN else plain[: _SHOWN - 1] + "…"
+
+
+def runtime(module: str, extra: str) -> Foreign:
+    """Import a framework's module.
+
+    Raises:
+        ModelProblem: it is not installed; the fix is the line to type.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ModelProblem(
+            "model-missing-runtime",
+            expected=f"{module.partition('.')[0]} on this machine",
+            got=one_line(error),
+            fix=f"pip install 'restoration-evaluator[{extra}]'",
+        ) from None
+
+
+@contextmanager
+def loading(what: str) -> Iterator[None]:
+    """Turn whatever a framework raises while it loads a file into a problem.
+
+    Raises:
+        ModelProblem: anything was raised inside.
+    """
+    try:
+        yield
+    except ModelProblem:
+        raise
+    except Exception as error:
+        raise ModelProblem(
+            "model-load",
+            expected=what,
+            got=one_line(error),
+            fix="Load the file yourself with the versions that `evaluate doctor` lists; export it again.",
+        ) from error
