@@ -16,7 +16,6 @@ import pytest
 from evaluator.images import encode_png
 from support import CASES, TOML, Run, Tiny
 
-
 # Nothing is asserted by a clock, and a run says the same twice; HYPOTHESIS_PROFILE=explore looks for new examples.
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("explore", deadline=None)

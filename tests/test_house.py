@@ -26,7 +26,7 @@ ARROWS = {
     "runners": {"ingest", "tasks", "metrics", "images"},
     "ranking": {"results", "tasks", "metrics", "images"},
     "scoring": {"results", "ingest", "runners", "efficiency", "tasks", "metrics", "images"},
-    "site": {"ranking", "results", "ingest", "tasks", "metrics", "images"},
+    "site": {"ranking", "results", "ingest", "runners", "tasks", "metrics", "images"},
 }
 LEAVES = {"findings", "typed_toml", "_version"}
 HEAVY = ("torch", "tensorflow", "pandas", "skimage", "scipy", "cv2", "h5py", "matplotlib")

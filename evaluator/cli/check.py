@@ -14,6 +14,8 @@ from evaluator.cli import options
 @options.split
 @options.data
 @options.workers
+@options.accept_partial
+@options.trust
 @options.output_format
 @click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SUBMISSION...")
 def command(
@@ -22,13 +24,15 @@ def command(
     split: str | None,
     data: Path | None,
     workers: int | None,
+    accept_partial: bool,
+    trust: tuple[str, ...],
     output_format: str,
     submissions: tuple[Path, ...],
 ) -> None:
     """Say everything that scoring would find wrong with a submission, without scoring it."""
     from evaluator.cli.output import RunProgress, print_findings, print_json, say
     from evaluator.findings import Severity
-    from evaluator.scoring import check
+    from evaluator.scoring import Permissions, check
     from evaluator.tasks import load_task
 
     chosen = load_task(task)
@@ -38,6 +42,7 @@ def command(
         options.submission_paths(submissions),
         opened,
         workers=options.worker_count(workers),
+        permissions=Permissions(accept_partial, frozenset(trust)),
         progress=RunProgress(label),
     )
     for outcome in outcomes:

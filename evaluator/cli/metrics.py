@@ -93,10 +93,11 @@ def spread_command(*, reference: Path | None, output: Path, output_format: str) 
     """Print every variant of every metric for one image (or folder) side by side: why is my number different?"""
     from evaluator import metrics
     from evaluator.cli.output import print_findings, print_json, print_table
-    from evaluator.scoring import input_findings, spread
+    from evaluator.scoring import spread
 
-    found = spread(output, reference)
-    print_findings(input_findings(output, reference))
+    result_of = spread(output, reference)
+    found = result_of.metrics
+    print_findings(result_of.findings)
     if output_format == "json":
         print_json({m: _aggregate_json(a) for m, a in found.items()})
         return

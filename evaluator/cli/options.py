@@ -74,9 +74,35 @@ workers = click.option(
 )
 
 
+accept_partial = click.option(
+    "--accept-partial",
+    is_flag=True,
+    help="Run code where the isolation is only partial (level C of `evaluate doctor`).",
+)
+trust = click.option(
+    "--trust",
+    multiple=True,
+    metavar="TEAM",
+    help="Run this submission's code even without isolation: you wrote it or have read it. Recorded and shown.",
+)
+
+
 def scoring(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of every verb that scores."""
-    for option in reversed((task, split, data, leaderboards, weights, device, workers, output_format)):
+    for option in reversed(
+        (
+            task,
+            split,
+            data,
+            leaderboards,
+            weights,
+            device,
+            workers,
+            accept_partial,
+            trust,
+            output_format,
+        )
+    ):
         command = option(command)
     return command
 

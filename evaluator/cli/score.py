@@ -23,6 +23,8 @@ def command(
     data: Path | None,
     leaderboards: Path,
     workers: int | None,
+    accept_partial: bool,
+    trust: tuple[str, ...],
     output_format: str,
     submissions: tuple[Path, ...],
 ) -> None:
@@ -34,7 +36,7 @@ def command(
     from evaluator.cli.output import RunProgress, print_board, print_findings, print_json, say
     from evaluator.ranking import rank
     from evaluator.results import Store
-    from evaluator.scoring import score
+    from evaluator.scoring import Permissions, score
     from evaluator.tasks import load_task
 
     chosen = load_task(task)
@@ -45,6 +47,7 @@ def command(
         opened,
         leaderboards=leaderboards,
         workers=options.worker_count(workers),
+        permissions=Permissions(accept_partial, frozenset(trust)),
         progress=RunProgress(f"{chosen.id}/{opened.name}"),
     )
     for outcome in outcomes:

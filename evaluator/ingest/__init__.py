@@ -2,7 +2,7 @@
 
 from evaluator.ingest.baselines import baseline_names, baselines_folder, is_baseline
 from evaluator.ingest.manifest import FILE_NAME, Manifest
-from evaluator.ingest.reader import Expected, Reading, examine, fetch, read_output
+from evaluator.ingest.reader import Expected, Reading, examine, fetch, judge, read_output, suspect_range
 from evaluator.ingest.sources import FolderSource, Source, TarSource, ZipSource, open_source
 from evaluator.ingest.submission import Submission, open_submission
 
@@ -21,6 +21,9 @@ __all__ = [
     "examine",
     "fetch",
     "is_baseline",
+    "judge",
+    "open_source",
     "open_submission",
     "read_output",
+    "suspect_range",
 ]

@@ -66,14 +66,14 @@ def examine(data: bytes, name: str, expected: Expected) -> Reading:
     findings: list[Finding] = []
     try:
         header = inspect(data)
-        findings = _compare(header, name, expected)
+        findings = judge(header, name, expected)
         if has_errors(findings):
             return Reading(None, digest, tuple(findings))
         pixels = decode(data, header)
     except ImageProblem as problem:
         findings.append(Finding.error(problem.code, name, problem.expected, problem.got, problem.fix))
         return Reading(None, digest, tuple(findings))
-    suspect = _suspect_range(pixels, name)
+    suspect = suspect_range(pixels, name)
     return Reading(pixels, digest, (*findings, *suspect))
 
 
@@ -83,7 +83,8 @@ def read_output(source: Source, name: str, expected: Expected) -> Reading:
     return Reading(None, "", (data,)) if isinstance(data, Finding) else examine(data, name, expected)
 
 
-def _compare(header: Header, name: str, expected: Expected) -> list[Finding]:
+def judge(header: Header, name: str, expected: Expected) -> list[Finding]:
+    """Return what is wrong with a file for its case, by its header."""
     found = []
     if (header.width, header.height) != (expected.width, expected.height):
         found.append(
@@ -149,7 +150,7 @@ def _compare_depth(header: Header, name: str, protocol: Protocol) -> list[Findin
     return []
 
 
-def _suspect_range(pixels: Pixels, name: str) -> list[Finding]:
+def suspect_range(pixels: Pixels, name: str) -> list[Finding]:
     """Point out values that look like another scale; they are scored as they are."""
     highest = float(pixels.array.max())
     lowest = float(pixels.array.min())

@@ -1,18 +1,20 @@
 """Runners: the worker processes in which all that a team sent is opened, decoded and run, and their isolation."""
 
-from evaluator.runners.client import ArchiveSource, Failed, Stopped, Workers, decode, open_source, read_output
-from evaluator.runners.model import ModelRunner, Ran, RunFailed, snapshot
+from evaluator.runners.client import Failed, Stopped, Workers, WorkerSource, decode, read_output, stopped_finding
+from evaluator.runners.model import ModelRunner, Ran, RunFailed, copy_files
+from evaluator.runners.reception import Reception
 
 __all__ = [
-    "ArchiveSource",
     "Failed",
     "ModelRunner",
     "Ran",
+    "Reception",
     "RunFailed",
     "Stopped",
+    "WorkerSource",
     "Workers",
+    "copy_files",
     "decode",
-    "open_source",
     "read_output",
-    "snapshot",
+    "stopped_finding",
 ]

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from evaluator.findings import EvaluatorError, Finding
-from evaluator.images import ImageProblem, Pixels
+from evaluator.images import Header, ImageProblem, Pixels
 from evaluator.ingest.reader import Expected, Reading, fetch
-from evaluator.ingest.sources import FolderSource, Source, TooLarge
+from evaluator.ingest.sources import Source, TooLarge
 from evaluator.runners import sandbox
 from evaluator.runners.frames import Array, Channel, Closed, FrameError, Limits, Payload, Timeout, share
 from evaluator.runners.sandbox import Child, Isolation
@@ -26,6 +26,7 @@ from evaluator.runners.sandbox import Child, Isolation
 _SHARED = 1 << 28  # bytes of shared memory; larger payloads go through the pipe
 _LISTING = 1 << 26
 _START_S = 60.0
+_END_S = 5.0
 _STOPS = 5
 _TEXT_LIMIT = 2000
 _PEAKS = {"uint8": 255.0, "uint16": 65535.0}
@@ -226,7 +227,8 @@ class _Connection:
                 arguments,
                 isolation=isolation,
                 limits=limits,
-                readable=sandbox.python_roots(hidden=hidden),
+                readable=sandbox.python_roots(),
+                hidden=hidden,
                 mounts=mounts,
                 descriptors=descriptors,
             )
@@ -234,9 +236,7 @@ class _Connection:
             if shared:
                 os.close(shared[0])
         self._limits = limits
-        self._channel = Channel(
-            self._child.stdout.fileno(), self._child.stdin.fileno(), shared[1] if shared else None
-        )
+        self._channel = Channel(self._child.stdout.fileno(), self._child.stdin.fileno(), shared[1] if shared else None)
 
     def ask(
         self, request: Mapping[str, Any], payloads: Sequence[Payload], answer: Limits, seconds: float
@@ -251,7 +251,8 @@ class _Connection:
             self._child.stop("answer")
             raise Stopped("answer", f"stopped: its answer breaks the protocol ({error})") from None
         except Closed:
-            reason = self._child.wait() or "crash"
+            self._child.wait(_END_S)
+            reason = self._child.stopped or "crash: it closed its side"
             raise Stopped(reason.partition(":")[0], self._words(reason)) from None
 
     def _words(self, reason: str) -> str:
@@ -267,15 +268,23 @@ class _Connection:
         return words.get(reason, f"it died ({reason})") + said
 
     def close(self) -> None:
-        self._child.stop("closed")
+        self._child.close()
 
 
-class ArchiveSource:
-    """An archive that workers list and read."""
+class WorkerSource:
+    """An archive, or a file of all outputs, that workers list and read."""
 
-    def __init__(self, path: Path, workers: Workers, cases: Sequence[str]) -> None:
+    def __init__(self, path: Path, workers: Workers, copy: Path, cases: Sequence[str]) -> None:
+        """Name what is read.
+
+        Args:
+            path: what the team sent, for messages.
+            workers: the submission's.
+            copy: what the workers read: a private copy, mounted.
+            cases: the ids of the split's cases.
+        """
         self.path, self.workers = path, workers
-        self._open = {"job": "scan", "path": workers.inside(path), "name": path.name, "cases": list(cases)}
+        self._open = {"job": "scan", "path": workers.inside(copy), "cases": list(cases)}
 
     def scan(self) -> tuple[dict[str, int], list[Finding]]:
         """See `evaluator.ingest.sources.Source`.
@@ -299,15 +308,13 @@ class ArchiveSource:
         )
         if not sound or not isinstance(names, dict):
             raise EvaluatorError(f"{self.path} cannot be opened: the worker's list of it makes no sense.")
-        return names, findings
+        return names, list(findings)
 
     def read(self, name: str, limit: int) -> bytes:
         """See `evaluator.ingest.sources.Source`."""
         request = {"job": "read", "file": name, "limit": limit}
         try:
-            text, payloads = self.workers.ask(
-                request, answer=Limits(payloads=1, payload=limit), first=[self._open]
-            )
+            text, payloads = self.workers.ask(request, answer=Limits(payloads=1, payload=limit), first=[self._open])
         except (Stopped, Failed) as reason:
             raise OSError(str(reason)) from None
         if text.get("too_large"):
@@ -321,17 +328,6 @@ class ArchiveSource:
         return self.workers.ask(_output_request(name, expected), answer=_output_limits(expected), first=[self._open])
 
 
-def open_source(path: Path, workers: Workers, cases: Sequence[str]) -> Source:
-    """Return the source for a folder, whose files are read here and decoded by workers, or for an archive.
-
-    Raises:
-        EvaluatorError: there is nothing of the name.
-    """
-    if path.is_dir():
-        return FolderSource(path)
-    return ArchiveSource(path, workers, cases)
-
-
 def read_output(source: Source, name: str, expected: Expected, workers: Workers) -> Reading:
     """Read one submitted file and have it decoded; never raises for what it holds.
 
@@ -343,7 +339,7 @@ def read_output(source: Source, name: str, expected: Expected, workers: Workers)
     """
     digest = ""
     try:
-        if isinstance(source, ArchiveSource):
+        if isinstance(source, WorkerSource):
             text, payloads = source.read_output(name, expected)
         else:
             data = fetch(source, name, expected)
@@ -362,8 +358,8 @@ def read_output(source: Source, name: str, expected: Expected, workers: Workers)
     return Reading(pixels, digest, findings if pixels else (*findings, _senseless(name)))
 
 
-def decode(data: bytes, workers: Workers, *, limit: int) -> tuple[Pixels, bool]:
-    """Have an image of any size decoded; return it, and whether it has alpha.
+def decode(data: bytes, workers: Workers, *, limit: int = 1 << 31) -> tuple[Pixels, Header]:
+    """Have an image of any size decoded; return it and its header.
 
     Raises:
         ImageProblem: it is none.
@@ -376,10 +372,13 @@ def decode(data: bytes, workers: Workers, *, limit: int) -> tuple[Pixels, bool]:
         told = {name: shown(str(problem.get(name, ""))) for name in ("code", "expected", "got", "fix")}
         raise ImageProblem(told.pop("code"), **told)
     array = payloads[0] if payloads else b""
-    if isinstance(array, bytes) or array.ndim != 3:
+    try:
+        header = TypeAdapter(Header).validate_python(text.get("header"))
+    except ValidationError:
+        raise Failed("its answer makes no sense") from None
+    if isinstance(array, bytes) or array.shape != (header.height, header.width, header.channels):
         raise Failed("its answer makes no sense")
-    header = text.get("header")
-    return Pixels(array, _PEAKS.get(array.dtype.name, 1.0)), bool(isinstance(header, dict) and header.get("alpha"))
+    return Pixels(array, _PEAKS.get(array.dtype.name, 1.0)), header
 
 
 def _output_request(name: str, expected: Expected) -> dict[str, Any]:

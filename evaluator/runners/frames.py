@@ -184,7 +184,7 @@ def _describe(payload: Payload) -> tuple[int, int, tuple[int, ...], memoryview]:
     array = np.ascontiguousarray(payload)
     if array.dtype.name not in _CODES or not 1 <= array.ndim <= 4:
         raise TypeError(f"a frame holds no {array.dtype} array of {array.ndim} dimensions")
-    return _ARRAY, _CODES[array.dtype.name], array.shape, memoryview(array.reshape(-1).view(np.uint8))
+    return _ARRAY, _CODES[array.dtype.name], array.shape, array.reshape(-1).view(np.uint8).data
 
 
 def _deadline(seconds: float | None) -> float | None:

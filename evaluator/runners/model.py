@@ -111,18 +111,19 @@ def _problem_finding(problem: Mapping[str, Any]) -> Finding:
     return Finding.error(told["code"], "", told["expected"], told["got"], told["fix"])
 
 
-def snapshot(source: Source, names: Mapping[str, int], folder: Path) -> None:
+def copy_files(source: Source, names: Mapping[str, int], folder: Path) -> None:
     """Copy a submission's files to a private folder, so that they stay as they are while they are looked at.
 
     Args:
         source: the submission's files.
         names: those to copy; names were checked by the source's scan.
-        folder: an empty folder.
+        folder: where to; it must not exist yet.
 
     Raises:
         EvaluatorError: a file cannot be read, or all together are too large.
     """
     left = _TOTAL_LIMIT
+    folder.mkdir(mode=0o755)
     for name in names:
         try:
             data = source.read(name, min(_FILE_LIMIT, left))

@@ -20,7 +20,7 @@ from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import ImageProblem, Pixels
 from evaluator.ingest.manifest import Manifest
 from evaluator.ingest.reader import Expected, Reading, examine, fetch
-from evaluator.ingest.sources import Source, TooLarge
+from evaluator.ingest.sources import Source, TooLarge, open_source
 from evaluator.runners.frames import Array, Channel, Closed, Limits, Payload
 from evaluator.tasks import Protocol
 
@@ -41,10 +41,8 @@ class Worker:
 
     def scan(self, request: dict[str, Any], _: Sequence[Payload]) -> Answer:
         """Open an archive and list it."""
-        from evaluator.ingest.sources import open_archive
-
         try:
-            self._source = open_archive(Path(request["path"]), request["name"], request["cases"])
+            self._source = open_source(Path(request["path"]), request["cases"])
             names, findings = self._source.scan()
         except EvaluatorError as error:
             return {"error": str(error), "findings": _plain(error.findings)}, ()

@@ -3,7 +3,19 @@
 from evaluator.scoring.conformance import conformance
 from evaluator.scoring.engine import Outcome, Progress, check, score
 from evaluator.scoring.jobs import CaseResult
+from evaluator.scoring.opening import Permissions
 from evaluator.scoring.sharp import sharp
-from evaluator.scoring.spread import input_findings, spread
+from evaluator.scoring.spread import Spread, spread
 
-__all__ = ["CaseResult", "Outcome", "Progress", "check", "conformance", "input_findings", "score", "sharp", "spread"]
+__all__ = [
+    "CaseResult",
+    "Outcome",
+    "Permissions",
+    "Progress",
+    "Spread",
+    "check",
+    "conformance",
+    "score",
+    "sharp",
+    "spread",
+]

@@ -34,7 +34,7 @@ from evaluator.results import (
 from evaluator.results.store import JOURNAL
 from evaluator.scoring.jobs import CaseJob, CaseResult, run_case
 from evaluator.scoring.journal import Journal
-from evaluator.scoring.opening import Opened, Opener, Permissions, isolation_info
+from evaluator.scoring.opening import NONE, Opened, Opener, Permissions
 from evaluator.scoring.try_model import try_model
 from evaluator.tasks import Split
 
@@ -111,7 +111,7 @@ def score(
     workers: int = 1,
     executor: Executor | None = None,
     progress: Progress | None = None,
-    permissions: Permissions = Permissions(),
+    permissions: Permissions = NONE,
 ) -> list[Outcome]:
     """Score submissions on a split and write their scorecards.
 
@@ -158,7 +158,7 @@ def check(
     workers: int = 1,
     executor: Executor | None = None,
     progress: Progress | None = None,
-    permissions: Permissions = Permissions(),
+    permissions: Permissions = NONE,
 ) -> list[Outcome]:
     """Say what is wrong with submissions as `score` would, without scoring them.
 
@@ -167,7 +167,13 @@ def check(
     with Opener(split, None, permissions) as opener:
         entries, outcomes = _open_all(paths, opener)
         models = [e for e in entries if e.submission.is_model]
-        _read_only([e for e in entries if not e.submission.is_model], split, workers=workers, executor=executor, progress=progress)
+        _read_only(
+            [e for e in entries if not e.submission.is_model],
+            split,
+            workers=workers,
+            executor=executor,
+            progress=progress,
+        )
         for entry in models:
             entry.outcome.findings = (*entry.submission.findings, *try_model(entry.opened, split))
     return outcomes
@@ -349,7 +355,7 @@ def _scorecard(
         runtime=summarise([r.runtime_s for r in timed if r.runtime_s is not None], [r.pixels for r in timed]),
         findings=_findings(entry, split),
         environment=environment(spec.metrics),
-        isolation=isolation_info(entry.opened),
+        isolation=entry.opened.isolation_info(),
         cases_sha256=hashlib.sha256(table.encode()).hexdigest(),
         started=started.isoformat(timespec="seconds"),
         wall_time_s=round(wall_time_s, 3),

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from evaluator import metrics
 from evaluator.findings import EvaluatorError, Finding, Severity
-from evaluator.images import SUFFIXES, ImageProblem, Pixels, inspect, read_image
-from evaluator.ingest import Expected, FolderSource, read_output
+from evaluator.images import SUFFIXES, Header, ImageProblem, Pixels
+from evaluator.ingest import Expected, judge, suspect_range
 from evaluator.metrics import Aggregate, Score
-from evaluator.tasks import Protocol
+from evaluator.runners import Failed, Reception, Stopped, Workers, decode, stopped_finding
+from evaluator.tasks import Limits, Protocol
 
 
-def spread(output: Path, reference: Path | None = None) -> dict[str, Aggregate]:
-    """Return every metric of an image, or the mean over a folder of images, by metric id.
+@dataclass(frozen=True)
+class Spread:
+    """Every metric of an image, or over the images of a folder, and what `check` would warn of in them."""
+
+    metrics: dict[str, Aggregate]
+    findings: tuple[Finding, ...]
+
+
+def spread(output: Path, reference: Path | None = None) -> Spread:
+    """Compute every metric of an image, or the mean over a folder of images.
 
     Args:
         output: an image file, or a folder of them.
@@ -25,48 +35,37 @@ def spread(output: Path, reference: Path | None = None) -> dict[str, Aggregate]:
             need no reference have a value.
 
     Returns:
-        One aggregate a metric; without a value where the metric is not applicable or something it needs is missing.
+        One aggregate a metric, without a value where the metric is not applicable or something it needs is missing;
+        and the warnings: another depth, lossy files, values of another scale.
 
     Raises:
         EvaluatorError: a file cannot be read, has no partner, or has another size than its reference.
     """
     pairs = matched(output, reference)
     scores: dict[str, list[Score]] = {metric: [] for metric in metrics.ids()}
-    for out_file, ref_file in pairs.values():
-        for metric, score in _spread_pair(out_file, ref_file).items():
-            scores[metric].append(score)
-    return {m: metrics.aggregate(metrics.get(m).contract, found, "unranked") for m, found in scores.items()}
-
-
-def input_findings(output: Path, reference: Path | None = None) -> list[Finding]:
-    """Return what `check` would warn of in these outputs: another depth, lossy files, values of another scale.
-
-    Arguments and errors as for `spread`.
-    """
     findings: list[Finding] = []
-    for out_file, ref_file in matched(output, reference).values():
-        header = inspect(out_file.read_bytes())
-        target = header if ref_file is None else inspect(ref_file.read_bytes())
-        protocol = Protocol(channels=1 if target.channels == 1 else 3, bit_depth=16 if target.dtype == "uint16" else 8)
-        expected = Expected(target.height, target.width, protocol)
-        findings += read_output(FolderSource(out_file.parent), out_file.name, expected).findings
-    return [f for f in findings if f.severity is not Severity.ERROR]
+    with Reception(Limits()) as reception:
+        workers = reception.workers()
+        for out_file, ref_file in pairs.values():
+            out, header = read_pixels(out_file, workers)
+            ref, target = (None, header) if ref_file is None else read_pixels(ref_file, workers)
+            for metric, score in _spread_pair(out, ref, (out_file, ref_file)).items():
+                scores[metric].append(score)
+            depth: Literal[8, 16] = 16 if target.dtype == "uint16" else 8
+            protocol = Protocol(channels=1 if target.channels == 1 else 3, bit_depth=depth)
+            expected = Expected(target.height, target.width, protocol)
+            findings += [*judge(header, out_file.name, expected), *suspect_range(out, out_file.name)]
+    found = {m: metrics.aggregate(metrics.get(m).contract, each, "unranked") for m, each in scores.items()}
+    return Spread(found, tuple(f for f in findings if f.severity is not Severity.ERROR))
 
 
-def _spread_pair(output: Path, reference: Path | None) -> dict[str, Score]:
-    out = read_pixels(output)
-    ref = None if reference is None else read_pixels(reference)
+def _spread_pair(out: Pixels, ref: Pixels | None, files: tuple[Path, Path | None]) -> dict[str, Score]:
     peak = out.peak if ref is None else ref.peak
     image = np.ascontiguousarray(out.array, dtype=np.float64) * (peak / out.peak)
     target = None if ref is None else np.ascontiguousarray(ref.array, dtype=np.float64)
     if target is not None and target.shape != image.shape:
-        finding = Finding.error(
-            "size",
-            str(output),
-            f"{_size(target)} as {reference}",
-            _size(image),
-            "Nothing is resized, cropped or converted.",
-        )
+        fix = "Nothing is resized, cropped or converted."
+        finding = Finding.error("size", str(files[0]), f"{_size(target)} as {files[1]}", _size(image), fix)
         raise EvaluatorError("Output and reference are images of different shapes.", [finding])
     prepared: dict[Any, Any] = {}
     return {
@@ -79,21 +78,24 @@ def _size(image: np.ndarray[Any, Any]) -> str:
     return f"{image.shape[1]}×{image.shape[0]} with {image.shape[2]} channel{'s' if image.shape[2] > 1 else ''}"
 
 
-def read_pixels(path: Path) -> Pixels:
-    """Read an image without alpha.
+def read_pixels(path: Path, workers: Workers) -> tuple[Pixels, Header]:
+    """Have an image without alpha decoded.
 
     Raises:
         EvaluatorError: it cannot be read, or is no such image.
     """
     try:
-        if inspect(path.read_bytes()).alpha:
+        pixels, header = decode(path.read_bytes(), workers)
+        if header.alpha:
             raise ImageProblem("alpha", expected="no alpha channel", got="one", fix="Save it without transparency.")
-        return read_image(path)
     except ImageProblem as problem:
         finding = Finding.error(problem.code, str(path), problem.expected, problem.got, problem.fix)
         raise EvaluatorError(f"{path} cannot be used.", [finding]) from None
+    except (Stopped, Failed) as reason:
+        raise EvaluatorError(f"{path} cannot be used.", [stopped_finding(str(path), reason)]) from None
     except OSError as error:
         raise EvaluatorError(f"{path} cannot be read ({error.strerror}).") from None
+    return pixels, header
 
 
 def matched(output: Path, reference: Path | None) -> Mapping[str, tuple[Path, Path | None]]:

@@ -33,7 +33,8 @@ def try_model(opened: Opened, split: Split) -> list[Finding]:
     given = _crop(split.input(case))
     reference = _crop(split.reference(case))
     limit = reference.array.size * 8
-    expected = Expected(*reference.array.shape[:2], split.task.spec.protocol)
+    height, width, _ = reference.array.shape
+    expected = Expected(height, width, split.task.spec.protocol)
     ran = _run(runner, given, limit, case)
     if isinstance(ran, Finding):
         return [ran]
@@ -44,7 +45,7 @@ def try_model(opened: Opened, split: Split) -> list[Finding]:
     if manifest.artefacts is not None and manifest.artefacts.latency is not None:
         other = _run(runner, given, limit, case, role="latency")
         findings += [other] if isinstance(other, Finding) else _compare(ran, other, manifest.artefacts.latency.file)
-    best, change = mine, {}
+    best, change = mine, dict[str, Any]()
     for changes in _alternatives(manifest.model.model_dump(mode="json") if manifest.model else {}):
         tried = _run(runner, given, limit, case, changes=changes)
         if not isinstance(tried, Finding) and not has_errors(_look(tried, case, expected)):

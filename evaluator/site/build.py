@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,11 @@ def _write_board(work: Path, environment: Environment, store: Store, board: Boar
     folder = work / board.task.id / board.split
     spec = board.task.split_spec(board.split)
     _write(folder / "index.html", environment, "board.html", root="../../", board=board, split=spec)
-    pictures = Pictures(store, board, folder, data)
+    with closing(Pictures(store, board, folder, data)) as pictures:
+        _write_submissions(folder, environment, store, board, pictures)
+
+
+def _write_submissions(folder: Path, environment: Environment, store: Store, board: Board, pictures: Pictures) -> None:
     for row in board.rows:
         cases = store.read_cases(row.card)
         lead = board.task.spec.ranking.by[0]

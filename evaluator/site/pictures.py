@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from evaluator.findings import EvaluatorError
 from evaluator.images import Pixels, encode_png
-from evaluator.ingest import Expected, FolderSource, Source, open_source, read_output
+from evaluator.ingest import Expected, Source
 from evaluator.ranking import Board
 from evaluator.results import CaseRow, Scorecard, Store
+from evaluator.runners import Reception, Workers, read_output
 from evaluator.tasks import Split
 
 
@@ -38,12 +39,18 @@ class Pictures:
         self._board = board
         self._folder = folder
         self._split: Split | None = None
+        self._sources: dict[Path, tuple[Source, Workers]] = {}
+        self._reception = Reception(board.task.spec.limits)
         try:
             split = board.task.split(board.split, data)
             self._cases = set(split.case_ids)
             self._split = split
         except EvaluatorError:
             self._cases = set()  # the message names folders of this machine, which do not belong on a page
+
+    def close(self) -> None:
+        """End the processes that decode."""
+        self._reception.close()
 
     def why_not(self, card: Scorecard) -> str:
         """Return why a submission has no pictures, or an empty string."""
@@ -58,21 +65,25 @@ class Pictures:
     def _other_data(self, card: Scorecard) -> bool:
         return self._split is not None and self._split.digest != card.dataset.digest
 
-    def _source(self, card: Scorecard) -> Source | None:
+    def _source(self, card: Scorecard) -> tuple[Source, Workers] | None:
+        """Return a submission's outputs and the workers that decode them; None where they are not at hand."""
         if card.submission.kind != "outputs":
-            kept = self._store.outputs_folder(card.task, card.split, card.submission.id)
-            return FolderSource(kept) if kept.is_dir() else None
-        try:
-            cases = self._split.case_ids if self._split else ()
-            return open_source((self._store.root / card.submission.source).resolve(), cases)
-        except EvaluatorError:
-            return None
+            path = self._store.outputs_folder(card.task, card.split, card.submission.id)
+        else:
+            path = (self._store.root / card.submission.source).resolve()
+        if path not in self._sources:
+            try:
+                self._sources[path] = self._reception.files(path, self._split.case_ids if self._split else ())
+            except EvaluatorError:
+                return None
+        return self._sources[path]
 
     def triples(self, card: Scorecard, cases: Sequence[CaseRow]) -> list[Triple]:
         """Write the pictures of cases; leave out those whose files are not what was scored."""
-        source = self._source(card)
-        if self._split is None or source is None or self._other_data(card):
+        found_source = self._source(card)
+        if self._split is None or found_source is None or self._other_data(card):
             return []
+        source, workers = found_source
         found = []
         for case in (c for c in cases if c.case in self._cases):
             try:
@@ -80,7 +91,7 @@ class Pictures:
             except EvaluatorError:
                 continue
             height, width = reference.array.shape[:2]
-            reading = read_output(source, case.output, Expected(height, width, self._board.task.spec.protocol))
+            reading = read_output(source, case.output, Expected(height, width, self._board.task.spec.protocol), workers)
             if reading.pixels is None or reading.sha256 != case.output_sha256:
                 continue
             name = case.case.replace("/", "-")

@@ -2,10 +2,11 @@
 
 from evaluator.tasks.data import find_root
 from evaluator.tasks.protocol import Working, to_working
-from evaluator.tasks.spec import Protocol, Ranking, TaskSpec
+from evaluator.tasks.spec import Limits, Protocol, Ranking, TaskSpec
 from evaluator.tasks.task import Split, Task, load_task, locate, task_ids
 
 __all__ = [
+    "Limits",
     "Protocol",
     "Ranking",
     "Split",

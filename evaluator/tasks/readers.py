@@ -23,6 +23,8 @@ from evaluator.tasks.spec import BlocksSplit, PairsSplit
 class Reader(Protocol):
     """What a split needs of its data."""
 
+    folder: Path
+
     def case_ids(self) -> Sequence[str]:
         """Return the ids of all cases, in the split's order; raise EvaluatorError where files are missing."""
         ...

@@ -1,0 +1,111 @@
+"""Where submissions are received: private copies of what they sent, and workers that may look at nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from evaluator.findings import EvaluatorError, Finding
+from evaluator.ingest import FolderSource, Source, Submission
+from evaluator.ingest.sources.blocks import FILES as BLOCK_FILES
+from evaluator.ingest.sources.blocks import are_blocks
+from evaluator.runners.client import Workers, WorkerSource
+from evaluator.runners.model import copy_files
+from evaluator.runners.sandbox import Isolation, isolation
+from evaluator.runners.sandbox import Limits as SandboxLimits
+from evaluator.tasks import Limits
+
+_SCRATCH = 2 << 30
+"""Bytes of files that a worker may write: all blocks of SIDD are unpacked there."""
+
+
+class Reception:
+    """Opens what teams sent; ends its workers and removes its copies when it is closed."""
+
+    def __init__(self, limits: Limits, hidden: Sequence[Path] = ()) -> None:
+        """Prepare.
+
+        Args:
+            limits: of each worker.
+            hidden: folders that workers must not see (data sets, results).
+        """
+        self.isolation: Isolation = isolation()
+        self._limits = SandboxLimits(
+            case_s=limits.case_s,
+            total_s=limits.total_s,
+            memory=int(limits.memory_gib * 2**30),
+            file_size=_SCRATCH,
+        )
+        self._hidden = [folder.resolve() for folder in hidden if folder.exists()]
+        self._folders: list[tempfile.TemporaryDirectory[str]] = []
+        self._workers: list[Workers] = []
+
+    def files(self, path: Path, case_ids: Sequence[str]) -> tuple[Source, Workers]:
+        """Return a submission's files, and the workers that decode them.
+
+        The files of a plain folder are read here and decoded there; archives, and files that hold all outputs, are
+        copied and read there.
+
+        Raises:
+            EvaluatorError: there is no folder or file of the name.
+        """
+        if path.is_dir() and not (are_blocks(case_ids) and any(f.name.lower() in BLOCK_FILES for f in path.rglob("*"))):
+            return FolderSource(path), self.workers()
+        if not path.exists() or not (path.is_dir() or stat.S_ISREG(path.stat().st_mode)):
+            got = "a special file" if path.exists() else "no such file"
+            fix = "Name the folder, or the archive, of outputs."
+            finding = Finding.error("kind", str(path), "a folder or an archive", got, fix)
+            raise EvaluatorError(f"{path} is no submission.", [finding])
+        copy = self._private() / (path.resolve().name if path.is_file() else "outputs")
+        if path.is_file():
+            shutil.copyfile(path, copy)
+            copy.chmod(0o444)
+        else:
+            folder = FolderSource(path)
+            copy_files(folder, folder.scan()[0], copy)
+        workers = self.workers(copy)
+        return WorkerSource(path, workers, copy, case_ids), workers
+
+    def model(self, submission: Submission) -> tuple[Path, Workers]:
+        """Return the folder with a model's files, and workers to run it.
+
+        Raises:
+            EvaluatorError: a file cannot be read, or all together are too large.
+        """
+        if submission.is_baseline:
+            folder = submission.source.path.resolve()
+        else:
+            copy = self._private() / "model"
+            copy_files(submission.source, submission.names, copy)
+            folder = copy / submission.prefix
+        return folder, self.workers(folder)
+
+    def workers(self, mounted: Path | None = None) -> Workers:
+        """Return workers that see a mounted folder or file, or nothing."""
+        mounts = {mounted: f"/submission/{mounted.name}"} if mounted else {}
+        workers = Workers(self.isolation, self._limits, mounts=mounts, hidden=self._hidden)
+        self._workers.append(workers)
+        return workers
+
+    def _private(self) -> Path:
+        """Return a new folder for copies, which only those who know its name can enter."""
+        holder = tempfile.TemporaryDirectory(prefix="evaluator-")
+        self._folders.append(holder)
+        Path(holder.name).chmod(0o711)
+        return Path(holder.name)
+
+    def close(self) -> None:
+        """End all workers, remove all copies."""
+        for workers in self._workers:
+            workers.close()
+        for folder in self._folders:
+            folder.cleanup()
+
+    def __enter__(self) -> Reception:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
