@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from evaluator import metrics
 from evaluator._version import __version__
 from evaluator.efficiency import summarise
@@ -35,6 +37,7 @@ from evaluator.results.store import JOURNAL
 from evaluator.scoring.jobs import CaseJob, CaseResult, run_case
 from evaluator.scoring.journal import Journal
 from evaluator.scoring.opening import NONE, Opened, Opener, Permissions
+from evaluator.scoring import suspicions
 from evaluator.scoring.try_model import try_model
 from evaluator.tasks import Split
 
@@ -97,6 +100,8 @@ class _Entry:
     opened: Opened
     journal: Journal | None = None
     done: dict[str, CaseResult] = field(default_factory=dict)
+    submission_findings: tuple[Finding, ...] = ()
+    """Those of the submission as a whole, with what it gave away in this run."""
 
     @property
     def submission(self) -> Submission:
@@ -141,6 +146,7 @@ def score(
             _resume(entry, split, store)
         with _closing(entries):
             _run(entries, split, split.task.spec.metrics, workers=workers, executor=executor, progress=progress)
+            _suspect(entries, split)
             for entry in entries:
                 card, table = _scorecard(entry, split, started, time.perf_counter() - clock, leaderboards)
                 entry.outcome.card = card
@@ -326,7 +332,22 @@ def _executor(given: Executor | None, workers: int) -> Iterator[Executor]:
 
 def _findings(entry: _Entry, split: Split) -> tuple[Finding, ...]:
     found = [f for case in split.case_ids if case in entry.done for f in entry.done[case].findings]
-    return (*entry.submission.findings, *found)
+    return (*(entry.submission_findings or entry.submission.findings), *found)
+
+
+def _suspect(entries: Sequence[_Entry], split: Split) -> None:
+    """Note what the outputs of teams gave away: for the organiser to judge."""
+
+    def same_reference(one: str, other: str) -> bool:
+        return bool(np.array_equal(split.reference(one).array, split.reference(other).array))
+
+    digests = {e.submission.id: {c: r.output_sha256 for c, r in e.done.items()} for e in entries}
+    shared = suspicions.across(digests)
+    for entry in (e for e in entries if e.opened.provider.by_a_team):
+        results = [entry.done[case] for case in split.case_ids]
+        looks = [suspicions.Look(r.case, r.output_sha256, r.marks) for r in results if r.output_sha256]
+        found = [*suspicions.summarise(looks, same_reference), *shared.get(entry.submission.id, ())]
+        entry.submission_findings = (*entry.submission.findings, *found)
 
 
 def _scorecard(

@@ -22,6 +22,7 @@ from evaluator.ingest import Expected, Reading, Submission, examine
 from evaluator.ingest.sources import TooLarge
 from evaluator.metrics import Score, State
 from evaluator.runners import ModelRunner, RunFailed, Workers, read_output
+from evaluator.scoring.suspicions import look
 from evaluator.tasks import Split, to_working
 
 
@@ -39,6 +40,11 @@ class Output:
 class Provider(Protocol):
     """Where the outputs of one submission come from. Cheap to pickle."""
 
+    @property
+    def by_a_team(self) -> bool:
+        """Whether a team sent it: outputs of the harness's own baselines are not looked at with suspicion."""
+        ...
+
     def output(self, split: Split, case: str, expected: Expected) -> Output:
         """Return the output of a case."""
         ...
@@ -54,6 +60,7 @@ class PrecomputedOutputs:
 
     submission: Submission
     workers: Workers
+    by_a_team: bool = True
 
     def output(self, split: Split, case: str, expected: Expected) -> Output:
         """See `Provider`."""
@@ -83,6 +90,7 @@ class ModelOutputs:
     runner: ModelRunner
     kept: Path | None
     """The folder for them; None: they are not kept."""
+    by_a_team: bool = True
 
     def output(self, split: Split, case: str, expected: Expected) -> Output:
         """See `Provider`."""
@@ -151,6 +159,8 @@ class CaseResult:
     pixels: int
     """Height x width of the reference."""
     runtime_s: float | None
+    marks: tuple[str, ...] = ()
+    """What the output gave away: see `suspicions`."""
 
 
 def run_case(job: CaseJob) -> dict[int, CaseResult]:
@@ -172,8 +182,11 @@ def run_case(job: CaseJob) -> dict[int, CaseResult]:
         output = provider.output(job.split, job.case, expected)
         reading, findings = output.reading, list(output.reading.findings)
         scores = {m: Score(output.state) for m in job.metric_ids}
+        marks: tuple[str, ...] = ()
         if reading.pixels is not None and not has_errors(findings):
             scores, clipped = measure(reading.pixels)
+            if provider.by_a_team:
+                marks = measure.look(reading)
             if clipped:
                 findings = [_clipped(f, clipped) for f in findings]
             failed = {metric: score for metric, score in scores.items() if score.state is State.FAILED}
@@ -186,6 +199,7 @@ def run_case(job: CaseJob) -> dict[int, CaseResult]:
             findings=tuple(findings),
             pixels=height * width,
             runtime_s=output.runtime_s,
+            marks=marks,
         )
     return results
 
@@ -201,6 +215,16 @@ class _Measure:
     @cached_property
     def _target(self) -> NDArray[np.float64]:
         return np.ascontiguousarray(self._reference.array, dtype=np.float64)
+
+    @cached_property
+    def _given(self) -> Pixels | None:
+        return self._job.split.input(self._job.case)
+
+    def look(self, reading: Reading) -> tuple[str, ...]:
+        """Return what an output gives away."""
+        assert reading.pixels is not None  # noqa: S101 - asked only of outputs that were scored
+        seen = look(self._job.case, reading.pixels, self._given, self._reference, sha256=reading.sha256)
+        return seen.marks
 
     def __call__(self, pixels: Pixels) -> tuple[dict[str, Score], float]:
         """Return the scores by metric, and the share of values that the protocol clipped."""

@@ -12,7 +12,7 @@ from evaluator.findings import EvaluatorError, Finding
 from evaluator.metrics import Score, State
 from evaluator.scoring.jobs import CaseResult
 
-_VERSION = 1
+_VERSION = 2
 
 
 class Journal:
@@ -76,7 +76,8 @@ class Journal:
             m: Score(State(s["state"]), s["value"], s["detail"], s["extra"]) for m, s in values.pop("scores").items()
         }
         findings = tuple(Finding.model_validate(f) for f in values.pop("findings"))
-        return CaseResult(scores=scores, findings=findings, **values)
+        marks = tuple(values.pop("marks"))
+        return CaseResult(scores=scores, findings=findings, marks=marks, **values)
 
     def append(self, result: CaseResult) -> None:
         """Add a finished case."""

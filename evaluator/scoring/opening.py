@@ -86,7 +86,9 @@ class Opener:
         folder, workers = self._reception.model(submission)
         runner = ModelRunner.of(submission, folder, workers)
         kept = self.store.outputs_folder(self.split.task.id, self.split.name, submission.id) if self.store else None
-        return Opened(submission, ModelOutputs(runner, kept), workers, runner.version, vouched)
+        return Opened(
+            submission, ModelOutputs(runner, kept, not submission.is_baseline), workers, runner.version, vouched
+        )
 
     def _permit(self, submission: Submission, *, trusted: bool) -> None:
         level: Level = self._reception.isolation.level

@@ -56,6 +56,8 @@ def look(
         The marks: `equals-reference`, `equals-input`, `gain` (the output is the input times one number) and
         `fitted-gain` (that number is, to four digits, the best towards the reference).
     """
+    if degraded is not None and _same(degraded, reference):
+        return Look(case, sha256)  # nothing to restore: every honest output is the reference
     marks = []
     if sha256 == reference_sha256 or _same(output, reference):
         marks.append(EQUALS_REFERENCE)
