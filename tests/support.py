@@ -1,4 +1,4 @@
-"""What fixtures and tests share: a tiny task."""
+"""What fixtures and tests share: a tiny task, and MATLAB files as MATLAB writes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,3 +79,19 @@ class Tiny:
             noisy = np.clip(clean + noise, 0, 255).astype(np.uint8)
             (folder / f"{case}.png").write_bytes(encode_png(noisy))
         return folder
+
+
+def save_mat73(path: Path, build: Callable[[Any], None]) -> Path:
+    """Write a MAT-file of version 7.3 as MATLAB does: HDF5 behind a header of 512 bytes; `build` fills it."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        build(file)
+    with path.open("r+b") as raw:
+        raw.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+    return path
+
+
+def put_mat73(group: Any, name: str, array: NDArray[Any], kind: str, **options: Any) -> Any:
+    """Put an array into a MAT-file of version 7.3: axes reversed, MATLAB's class beside it."""
+    dataset = group.create_dataset(name, data=np.transpose(array), **options)
+    dataset.attrs["MATLAB_class"] = np.bytes_(kind)
+    return dataset

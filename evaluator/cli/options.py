@@ -135,5 +135,5 @@ def submission_paths(given: tuple[Path, ...]) -> list[Path]:
         say(f"Left out, being no submissions: {', '.join(map(str, left_out))}.")
     rest = [p for p in given if p not in left_out]
     if not rest:
-        raise EvaluatorError("There is no submission among the arguments: name a folder or a .zip of outputs.")
+        raise EvaluatorError("There is no submission among the arguments: name a folder or an archive of outputs.")
     return rest

@@ -30,8 +30,9 @@ def command(
 ) -> None:
     """Score submissions on a task and show where they stand (the default verb).
 
-    A SUBMISSION is a folder or .zip of outputs named by case id, or a baseline's folder. Scorecards are written to the
-    folder of results; a run that was stopped goes on where it was.
+    A SUBMISSION is a folder or archive (.zip, .tar.gz, .npz, …) of outputs named by case id, SIDD's SubmitSrgb.mat or
+    .csv, or a baseline's folder. Scorecards are written to the folder of results; a run that was stopped goes on where
+    it was.
     """
     from evaluator.cli.output import RunProgress, print_board, print_findings, print_json, say
     from evaluator.ranking import rank

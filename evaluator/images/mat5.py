@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from evaluator.images.pixels import ImageProblem
+
 MAGIC = b"MATLAB 5.0 MAT-file"
 Buffer = bytes | mmap.mmap
 Allocate = Callable[[tuple[int, ...], DTypeLike], NDArray[np.generic]]
@@ -110,7 +112,8 @@ class Mat5:
         """Yield MATLAB's class and the values of each element of a cell, in MATLAB's order (first index fastest).
 
         Raises:
-            ValueError: it is damaged, or an element is no real numeric array.
+            ImageProblem: an element is no real numeric array.
+            ValueError: it is damaged.
         """
         stream = self._stream(variable.place)
         self._head(stream, variable.place)
@@ -120,8 +123,7 @@ class Mat5:
             if kind != _MATRIX or size == 0:
                 raise ValueError(f"element {number + 1} of the cell {variable.name} is no array")
             element = self._head(stream, variable.place, nested=True)
-            if not is_numeric(element.kind):
-                raise ValueError(f"element {number + 1} of the cell {variable.name} is of class {element.kind}")
+            require_numbers(variable.name, number, element.kind)
             yield element.kind, self._numbers(stream, element.shape)
             if end < stream.done:
                 raise ValueError(f"element {number + 1} of the cell {variable.name} is longer than it says")
@@ -193,6 +195,17 @@ class Mat5:
 def is_numeric(kind: str) -> bool:
     """Tell whether a MATLAB class is one of real numbers."""
     return kind in ("double", "single") or kind.startswith(("int", "uint"))
+
+
+def require_numbers(name: str, number: int, kind: str) -> None:
+    """Raise ImageProblem if an element of a cell is of a class that is none of real numbers."""
+    if not is_numeric(kind):
+        raise ImageProblem(
+            "pixel-type",
+            expected=f"a numeric array in each element of the cell {name}",
+            got=f"one of class {kind} in element {number + 1}",
+            fix="Convert each block to uint8, or single in [0, 1].",
+        )
 
 
 class _Plain:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.images.mat5 import Allocate, Variable, is_numeric
+from evaluator.images.mat5 import Allocate, Variable, require_numbers
 from evaluator.images.pixels import ImageProblem
 
 MAGIC = b"MATLAB 7.3 MAT-file"
@@ -94,8 +94,7 @@ class Mat73:
         """Yield MATLAB's class and the values of each element of a cell, in MATLAB's order (first index fastest).
 
         Raises:
-            ImageProblem: an element whose values do not lie in the file.
-            ValueError: an element that is no real numeric array.
+            ImageProblem: an element whose values do not lie in the file, or that is no real numeric array.
         """
         references = self._file[variable.name]
         if self._h5.check_ref_dtype(references.dtype) is not self._h5.Reference:
@@ -106,8 +105,7 @@ class Mat73:
             if not isinstance(item, self._h5.Dataset):
                 raise ValueError(f"{name} is no array")
             kind = self._check(name, item)
-            if not is_numeric(kind):
-                raise ValueError(f"{name} is of class {kind}")
+            require_numbers(variable.name, number, kind)
             yield kind, self._values(name, item)
 
     def _check(self, name: str, item: Any) -> str:  # noqa: ANN401 - h5py has no types
@@ -130,7 +128,7 @@ class Mat73:
         kind = kind.decode("ascii", "replace") if isinstance(kind, bytes) else str(kind)
         if "MATLAB_empty" in item.attrs or "MATLAB_sparse" in item.attrs:
             return "empty"
-        if item.dtype.names:
+        if item.dtype.names or item.dtype.kind == "c":
             return "complex"
         wanted = _DTYPES.get(kind)
         if wanted and item.dtype.newbyteorder("=") != np.dtype(wanted):

@@ -16,10 +16,9 @@ from evaluator.images import Pixels
 
 EQUALS_REFERENCE, EQUALS_INPUT, GAIN, FITTED_GAIN = "equals-reference", "equals-input", "gain", "fitted-gain"
 _SAME = 0.25  # of a level of the reference: what saving as 16-bit or half-precision values leaves
-_ROUNDED = 0.52  # of a level: what rounding leaves, and a little for the gain that is estimated
+_HALF_PRECISION = 2**-11  # what saving as half-precision values leaves
 _SAMPLE = 64  # rows and columns of the sample by which most outputs are told to be none of these
-_UNCLIPPED = 64  # values, at least, that a gain is estimated from
-_GAIN_DIGITS = 1e-4
+_UNCLIPPED = 64  # values, at least, that a gain is told from
 _JUDGE = "For the organiser to judge; the score stands."
 
 
@@ -54,7 +53,7 @@ def look(
 
     Returns:
         The marks: `equals-reference`, `equals-input`, `gain` (the output is the input times one number) and
-        `fitted-gain` (that number is, to four digits, the best towards the reference).
+        `fitted-gain` (that number is, as far as rounding lets it be known, the best towards the reference).
     """
     if degraded is not None and _same(degraded, reference):
         return Look(case, sha256)  # nothing to restore: every honest output is the reference
@@ -65,10 +64,10 @@ def look(
         if _same(output, degraded):
             marks.append(EQUALS_INPUT)
         else:
-            gain = _gain(output, degraded, reference.peak)
-            if gain is not None:
+            gains = _gains(output, degraded, reference.peak)
+            if gains is not None:
                 marks.append(GAIN)
-                if any(abs(gain - best) <= _GAIN_DIGITS for best in _best_gains(degraded, reference)):
+                if any(gains[0] <= best <= gains[1] for best in _best_gains(degraded, reference)):
                     marks.append(FITTED_GAIN)
     return Look(case, sha256, tuple(marks))
 
@@ -171,21 +170,24 @@ def _same(one: Pixels, other: Pixels) -> bool:
     return True
 
 
-def _gain(output: Pixels, degraded: Pixels, peak: float) -> float | None:
-    """Return the number by which the input gives the output, clipped and rounded; None where there is none."""
-    gain = None
+def _gains(output: Pixels, degraded: Pixels, peak: float) -> tuple[float, float] | None:
+    """Return the least and greatest number by which the input gives the output, clipped and rounded; None if none."""
+    rounding = 0.5 * peak / output.peak if output.kind != "float" else _HALF_PRECISION * peak
+    low, high = 0.0, np.inf
     for part in (_sample, lambda whole: whole):
         y = _scaled(part(output.array), output.peak, peak)
         x = _scaled(part(degraded.array), degraded.peak, peak)
-        inside = (y > 0) & (y < peak) & (x > 0)
-        square = float(np.sum(x[inside] ** 2))
-        if np.count_nonzero(inside) < min(_UNCLIPPED, y.size) or square == 0:
+        if np.any(y[x <= 0] > rounding):
             return None
-        gain = float(np.sum(x[inside] * y[inside])) / square
-        level = peak / 255 if peak <= 1 else 1.0
-        if np.abs(y - np.clip(gain * x, 0, peak)).max() > _ROUNDED * level:
+        y, x = y[x > 0], x[x > 0]
+        inside = (y > 0) & (y < peak)
+        if np.count_nonzero(inside) < min(_UNCLIPPED, y.size):
             return None
-    return gain
+        low = max(((y[y > 0] - rounding) / x[y > 0]).max(initial=0.0), 0.0)
+        high = ((y[y < peak] + rounding) / x[y < peak]).min(initial=np.inf)
+        if low > high:
+            return None
+    return low, high
 
 
 def _best_gains(degraded: Pixels, reference: Pixels) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -65,7 +66,9 @@ class FileSource:
 
     def open(self, name: str) -> BinaryIO:
         """See `LocalSource`."""
-        return _open_regular(self.path.with_name(name), 0)
+        if name != self.path.name:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        return _open_regular(self.path, 0)
 
     def read(self, name: str, limit: int) -> bytes:
         """See `Source`."""
