@@ -53,17 +53,8 @@ def _check_meta_graph(meta: Foreign) -> None:
     called = graph.called(graph.nodes[name] for name in others)
     called |= graph.closed(meta.object_graph_def.concrete_functions)
     by_saver = graph.called(graph.nodes[name] for name in of_saver) - called
-    unused = set(graph.functions) - called - by_saver
-    for name in others:
-        graph.check(graph.nodes[name], COMPUTING)
-    for function in called | unused:
-        for node in graph.functions[function].node_def:
-            graph.check(node, COMPUTING)
-    for node in (graph.nodes[name] for name in of_saver - others):
-        graph.check(node, COMPUTING | SAVING)
-    for function in by_saver:
-        for node in graph.functions[function].node_def:
-            graph.check(node, COMPUTING | SAVING)
+    graph.check(others, set(graph.functions) - by_saver, COMPUTING)
+    graph.check(of_saver - others, by_saver, COMPUTING | SAVING)
 
 
 def safe_graph(path: Path, inputs: list[str], output: str) -> Foreign:
@@ -87,12 +78,8 @@ def safe_graph(path: Path, inputs: list[str], output: str) -> Foreign:
                 fix="Set input and output in [artefacts] to the graph's names.",
             )
     needed = graph.behind([_node(output), *map(_node, inputs)])
-    for name in needed:
-        graph.check(graph.nodes[name], COMPUTING)
     called = graph.called(graph.nodes[name] for name in needed)
-    for function in called:
-        for node in graph.functions[function].node_def:
-            graph.check(node, COMPUTING)
+    graph.check(needed, called, COMPUTING)
     part = graph_pb2.GraphDef()
     part.versions.CopyFrom(definition.versions)
     part.node.extend(node for node in definition.node if node.name in needed)
@@ -133,10 +120,18 @@ class _Graph:
                 waiting.extend(call for node in self.functions[name].node_def for call in self._calls(node))
         return found
 
-    def check(self, node: Foreign, allowed: frozenset[str]) -> None:
-        """Refuse a node whose operation is not allowed and is no function of the library."""
-        if node.op not in allowed and node.op not in self.functions:
-            raise unsafe("TensorFlow operations that only compute", f"{node.op[:60]!r} ({node.name[:100]!r})", _FIX)
+    def check(self, names: Iterable[str], functions: Iterable[str], allowed: frozenset[str]) -> None:
+        """Refuse nodes, of the graph or of library functions, whose operations are not allowed.
+
+        Raises:
+            ModelProblem: there are such; it names their operations.
+        """
+        used = {self.nodes[name].op for name in names}
+        used |= {node.op for function in functions for node in self.functions[function].node_def}
+        refused = sorted(used - allowed - set(self.functions))
+        if refused:
+            shown = ", ".join(repr(operation[:60]) for operation in refused[:8])
+            raise unsafe("TensorFlow operations that only compute", shown, _FIX)
 
     def _calls(self, node: Foreign) -> Iterator[str]:
         names = [node.op]

@@ -14,7 +14,8 @@ from evaluator.ingest.manifest import Model
 from evaluator.runners.models.problem import ModelProblem, one_line
 from evaluator.runners.models.tiles import pad_to, restore_tiled
 
-_AXES = {"NHWC": (1, 2, 3), "NCHW": (2, 3, 1)}
+_AXES = {"NHWC": (1, 2, 3), "NCHW": (2, 3, 1)}  # of height, width, channels
+_CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ class ModelRestorer:
                 f"{width}×{height}",
                 "Set tile_overlap in [model] to have larger images cut into tiles, or export with open sizes.",
             )
-        if self._model.tile_overlap >= min(wanted):
+        cut = [tile for tile, whole in zip(wanted, (height, width), strict=True) if tile < whole]
+        if self._model.tile_overlap >= min(cut):
             raise _mismatch(
                 f"tiles larger than their overlap of {self._model.tile_overlap} pixels", f"{wanted[1]}×{wanted[0]}"
             )
@@ -122,7 +124,11 @@ class ModelRestorer:
             raise _mismatch(
                 f"an input of {rank} axes for one image at a time (layout {model.layout})", f"{shown} in the file"
             )
-        if rank == 4 and tensor.shape[_AXES[model.layout][2]] not in (None, 1, 3, 4):
+        if rank == 2:
+            return
+        other = "NCHW" if model.layout == "NHWC" else "NHWC"
+        here, there = (tensor.shape[_AXES[layout][2]] for layout in (model.layout, other))
+        if here not in (None, *_CHANNELS) or (here is None and there in _CHANNELS):
             raise _mismatch(f"1, 3 or 4 channels where layout {model.layout} has them", f"{shown} in the file")
 
     def _fixed(self) -> tuple[int | None, int | None]:
@@ -211,7 +217,7 @@ class ModelRestorer:
             raise _unusable("numbers", f"{output.dtype.name} values")
         channels = output.size // max(height * width, 1)
         shape = {"NHWC": (1, height, width, channels), "NCHW": (1, channels, height, width), "flat": (1, output.size)}
-        if output.shape != shape[layout] or channels not in (1, 3, 4) or output.size % (height * width):
+        if output.shape != shape[layout] or channels not in _CHANNELS or output.size % (height * width):
             raise _unusable(f"an output of the input's size, {expected}", shown)
         if layout == "NCHW":
             return np.moveaxis(output[0], 0, 2)

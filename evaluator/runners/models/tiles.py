@@ -20,8 +20,9 @@ def pad_to(array: NDArray[Any], height: int, width: int) -> NDArray[Any]:
 
 def starts(length: int, tile: int, overlap: int) -> list[int]:
     """Return where tiles begin along an axis; the last one ends with the image, and may overlap more."""
-    last = max(length - tile, 0)
-    return [*range(0, last, tile - overlap), last]
+    if tile >= length:
+        return [0]
+    return [*range(0, length - tile, tile - overlap), length - tile]
 
 
 def cuts(begins: list[int], tile: int, length: int) -> list[int]:
@@ -41,7 +42,7 @@ def restore_tiled(
         run: from tiles of the inputs to the restored tile.
         inputs: arrays `(H, W, C)`, none smaller than a tile.
         tile: height and width of a tile.
-        overlap: by how many pixels neighbours overlap, at least 2 and less than a tile.
+        overlap: by how many pixels neighbours overlap, at least 2 and less than a tile along an axis that is cut.
 
     Returns:
         The restored image `(H, W, C)`, and the seams: the largest difference of two neighbouring tiles on the two
