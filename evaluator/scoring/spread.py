@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,31 @@ from evaluator.metrics import Aggregate, Score
 from evaluator.tasks import Protocol
 
 
-def spread(output: Path, reference: Path | None = None) -> dict[str, Aggregate]:
+def spread(
+    output: Path, reference: Path | None = None, metric_ids: Sequence[str] | None = None
+) -> dict[str, Aggregate]:
     """Return every metric of an image, or the mean over a folder of images, by metric id.
 
     Args:
         output: an image file, or a folder of them.
         reference: the same; files of two folders are matched by name without suffix. Without it, only metrics that
             need no reference have a value.
+        metric_ids: these metrics only, `pyiqa:NAME` among them; all of the harness's own if not given.
 
     Returns:
         One aggregate a metric; without a value where the metric is not applicable or something it needs is missing.
 
     Raises:
-        EvaluatorError: a file cannot be read, has no partner, or has another size than its reference.
+        EvaluatorError: a file cannot be read, has no partner, or has another size than its reference; an unknown id.
     """
+    wanted = metrics.ids() if metric_ids is None else metric_ids
+    contracts = {metric: metrics.get(metric).contract for metric in wanted}
     pairs = matched(output, reference)
-    scores: dict[str, list[Score]] = {metric: [] for metric in metrics.ids()}
+    scores: dict[str, list[Score]] = {metric: [] for metric in wanted}
     for out_file, ref_file in pairs.values():
-        for metric, score in _spread_pair(out_file, ref_file).items():
+        for metric, score in _spread_pair(out_file, ref_file, wanted).items():
             scores[metric].append(score)
-    return {m: metrics.aggregate(metrics.get(m).contract, found, "unranked") for m, found in scores.items()}
+    return {m: metrics.aggregate(contracts[m], found, "unranked") for m, found in scores.items()}
 
 
 def input_findings(output: Path, reference: Path | None = None) -> list[Finding]:
@@ -53,7 +58,7 @@ def input_findings(output: Path, reference: Path | None = None) -> list[Finding]
     return [f for f in findings if f.severity is not Severity.ERROR]
 
 
-def _spread_pair(output: Path, reference: Path | None) -> dict[str, Score]:
+def _spread_pair(output: Path, reference: Path | None, metric_ids: Sequence[str]) -> dict[str, Score]:
     out = read_pixels(output)
     ref = None if reference is None else read_pixels(reference)
     peak = out.peak if ref is None else ref.peak
@@ -71,7 +76,7 @@ def _spread_pair(output: Path, reference: Path | None) -> dict[str, Score]:
     prepared: dict[Any, Any] = {}
     return {
         metric: metrics.evaluate(metric, output=image, reference=target, peak=peak, prepared=prepared)
-        for metric in metrics.ids()
+        for metric in metric_ids
     }
 
 
