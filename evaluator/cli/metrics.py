@@ -36,7 +36,10 @@ _FIELDS = (
 @options.output_format
 @click.pass_context
 def command(context: click.Context, output_format: str) -> None:
-    """List the metrics; `metrics explain ID` tells what changes a number."""
+    """List the metrics; `metrics explain ID` tells what changes a number.
+
+    Besides those listed, `pyiqa:NAME` is any metric of the package pyiqa, where it is installed.
+    """
     if context.invoked_subcommand is not None:
         return
     from dataclasses import asdict
@@ -85,17 +88,20 @@ def explain(metric_id: str, output_format: str) -> None:
     metavar="REF",
     help="The reference image or folder; without it, only metrics that need none have a value.",
 )
+@click.option(
+    "--metric", "metric_ids", multiple=True, metavar="ID", help="Only this one; may be repeated, and be `pyiqa:NAME`."
+)
 @options.weights
 @options.device
 @options.output_format
 @click.argument("output", type=click.Path(path_type=Path), metavar="OUT")
-def spread_command(*, reference: Path | None, output: Path, output_format: str) -> None:
+def spread_command(*, reference: Path | None, metric_ids: tuple[str, ...], output: Path, output_format: str) -> None:
     """Print every variant of every metric for one image (or folder) side by side: why is my number different?"""
     from evaluator import metrics
     from evaluator.cli.output import print_findings, print_json, print_table
     from evaluator.scoring import spread
 
-    result_of = spread(output, reference)
+    result_of = spread(output, reference, metric_ids or None)
     found = result_of.metrics
     print_findings(result_of.findings)
     if output_format == "json":

@@ -21,6 +21,8 @@ def list_weights(output_format: str) -> None:
     from evaluator.cli.output import print_json, print_table
 
     found = {w.name: (w, metrics.weights.locate(w)) for w in metrics.known_weights()}
+    zoo = metrics.pyiqa_zoo
+    further = {name: zoo.recorded(name) for name in zoo.fetched()}
     if output_format == "json":
         print_json(
             {
@@ -33,9 +35,21 @@ def list_weights(output_format: str) -> None:
                 }
                 for name, (w, path) in found.items()
             }
+            | {
+                name: {
+                    "path": str(zoo.folder_of(name)),
+                    "files": [{"name": str(path), "sha256": now} for path, _, now in files],
+                    "used_by": name,
+                    "licence": zoo.LICENCE,
+                    "url": "",
+                    "unpinned": True,
+                }
+                for name, files in further.items()
+            }
         )
         return
     rows = [[name, w.used_by, w.licence, str(path) if path else "not here"] for name, (w, path) in found.items()]
+    rows += [[name, name, zoo.LICENCE, f"{zoo.folder_of(name)} (unpinned)"] for name in further]
     print_table(["weights", "used by", "licence", "file"], rows, text=(0, 1, 2, 3))
     click.echo(f"Folder of weights: {metrics.weights.weights_folder()}")
 
@@ -55,6 +69,14 @@ def verify() -> None:
         for file, got in wrong:
             bad += 1
             click.echo(f"  {file} is another file (sha256 {got}): it is not used")
+    for name in metrics.pyiqa_zoo.fetched():
+        files = metrics.pyiqa_zoo.recorded(name)
+        wrong_ones = [(file, now) for file, noted, now in files if noted != now]
+        bad += len(wrong_ones)
+        state = "other than was fetched" if wrong_ones else "as fetched, unpinned"
+        click.echo(f"{name}: {state}: {metrics.pyiqa_zoo.folder_of(name)}")
+        for file, now in wrong_ones:
+            click.echo(f"  {file}: {f'another file (sha256 {now})' if now else 'gone'}: the metric is unavailable")
     if bad:
         raise click.exceptions.Exit(2)
 
@@ -63,26 +85,33 @@ def verify() -> None:
 @click.argument("names", nargs=-1, metavar="[NAME...]")
 @options.weights
 def fetch(names: tuple[str, ...]) -> None:
-    """Download weights by name (all that are missing, if none is named) into the folder of weights."""
+    """Download weights by name (all that are missing, if none is named) into the folder of weights.
+
+    `pyiqa:NAME` is fetched by pyiqa itself, and only when it is named.
+    """
     from evaluator import metrics
     from evaluator.cli.output import say
     from evaluator.findings import EvaluatorError, did_you_mean
 
     known = {w.name: w for w in metrics.known_weights()}
     for name in names:
-        if name not in known:
+        if metrics.is_further(name):
+            metrics.get(name)
+        elif name not in known:
             raise EvaluatorError(
                 f"There are no weights {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}."
             )
     failed = []
-    for w in [known[n] for n in names] if names else known.values():
-        if metrics.weights.locate(w):
-            say(f"{w.name}: already here")
+    for name in names or known:
+        w = known.get(name)
+        if w is not None and metrics.weights.locate(w):
+            say(f"{name}: already here")
             continue
         try:
-            say(f"{w.name}: {metrics.weights.fetch(w)}")
+            got = metrics.weights.fetch(w) if w else metrics.pyiqa_zoo.fetch(name)
+            say(f"{name}: {got}")
         except metrics.Unavailable as reason:
-            say(f"{w.name}: {reason}")
-            failed.append(w.name)
+            say(f"{name}: {reason}")
+            failed.append(name)
     if failed:
         raise click.exceptions.Exit(2)

@@ -1,6 +1,6 @@
 """Metrics as contracts: each id names everything that changes its number. Knows no task and no file."""
 
-from evaluator.metrics import weights
+from evaluator.metrics import pyiqa_zoo, weights
 from evaluator.metrics.contract import (
     Aggregate,
     Contract,
@@ -14,7 +14,17 @@ from evaluator.metrics.contract import (
     Undefined,
     aggregate,
 )
-from evaluator.metrics.registry import compute, evaluate, evaluate_compiled, get, ids, known_weights, metrics
+from evaluator.metrics.registry import (
+    compute,
+    evaluate,
+    evaluate_compiled,
+    get,
+    ids,
+    is_further,
+    known_weights,
+    metrics,
+    weights_used,
+)
 
 __all__ = [
     "Aggregate",
@@ -33,7 +43,10 @@ __all__ = [
     "evaluate_compiled",
     "get",
     "ids",
+    "is_further",
     "known_weights",
     "metrics",
+    "pyiqa_zoo",
     "weights",
+    "weights_used",
 ]

@@ -206,7 +206,7 @@ class Network:
 
     @contextmanager
     def _running(self) -> Iterator[None]:
-        _apply_thread_limit(self.torch)
+        apply_thread_limit(self.torch)
         with self.torch.inference_mode(), self._exact():
             yield
 
@@ -252,12 +252,17 @@ def load(net: str) -> Network:
     key = (net, str(weights_folder()), device)
     with _LOCK:
         if key not in _LOADED:
-            _check_device(torch, device)
+            check_device(torch, device)
             _LOADED[key] = _load(torch, BACKBONES[net], device)
         return _LOADED[key]
 
 
-def _check_device(torch: Torch, device: str) -> None:
+def check_device(torch: Torch, device: str) -> None:
+    """Check that torch has a device of that name.
+
+    Raises:
+        Unavailable: it is not on this machine, or is no such name.
+    """
     kind, _, number = device.partition(":")
     if kind not in ("cpu", "cuda") or (number and not number.isdecimal()) or (kind == "cpu" and number):
         raise Unavailable(f"EVALUATOR_DEVICE is {device!r}: set it to cpu, cuda or cuda:N")
@@ -300,7 +305,8 @@ def limit_threads(count: int | None) -> None:
     _threads = count
 
 
-def _apply_thread_limit(torch: Torch) -> None:
+def apply_thread_limit(torch: Torch) -> None:
+    """Set what `limit_threads` said for the thread that calls."""
     # OpenMP keeps the number for each thread, so each that computes sets it, once.
     if _threads is not None and getattr(_applied, "count", None) != _threads:
         torch.set_num_threads(_threads)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluator.findings import EvaluatorError, did_you_mean
-from evaluator.metrics import errors, lpips, ms_ssim, niqe, psnr, ssim
+from evaluator.metrics import errors, lpips, ms_ssim, niqe, psnr, pyiqa_zoo, ssim
 from evaluator.metrics.contract import Image, Measured, Metric, NotApplicable, Score, State, Unavailable, Undefined
-from evaluator.metrics.weights import KNOWN, Weights
+from evaluator.metrics.weights import KNOWN, Weights, digest_of
 
 _MODULES = (psnr, ssim, ms_ssim, errors, lpips, niqe)
 
@@ -30,17 +30,31 @@ def known_weights() -> list[Weights]:
     return list(KNOWN.values())
 
 
+def weights_used(metric_ids: Sequence[str]) -> dict[str, str]:
+    """Return the sha256 of the weights on this machine that these metrics use, by the weights' name."""
+    used = {w.name: digest_of(w) for w in known_weights() if any(w.serves(m) for m in metric_ids)}
+    used |= {m: pyiqa_zoo.digest_of(m) for m in metric_ids if is_further(m)}
+    return {name: digest for name, digest in used.items() if digest}
+
+
+def is_further(metric_id: str) -> bool:
+    """Tell whether an id names a metric of pyiqa's (`pyiqa:NAME`), which `ids` does not list."""
+    return metric_id.startswith(pyiqa_zoo.PREFIX)
+
+
 def ids() -> list[str]:
     """Return the ids of all metrics."""
     return list(metrics())
 
 
 def get(metric_id: str) -> Metric:
-    """Return a metric by id.
+    """Return a metric by id: one of `ids`, or `pyiqa:NAME`.
 
     Raises:
         EvaluatorError: there is none of that id.
     """
+    if is_further(metric_id):
+        return pyiqa_zoo.metric(metric_id)
     try:
         return metrics()[metric_id]
     except KeyError:
@@ -127,7 +141,7 @@ def compute(metric_id: str, *, output: ArrayLike, reference: ArrayLike | None = 
     """Compute one metric of one pair of images.
 
     Args:
-        metric_id: a metric's id, such as `psnr.f64`; `evaluate metrics` lists them.
+        metric_id: a metric's id, such as `psnr.f64`; `evaluate metrics` lists them. Or `pyiqa:NAME`.
         output: `(H, W, C)` or `(H, W)`, any integer or float type, values from 0 to `peak`.
         reference: the same shape; may be left out for a metric that needs none.
         peak: the value of full white: 255 for 8 bit, 65535 for 16 bit, 1 for floats. Never guessed.

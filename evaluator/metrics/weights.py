@@ -63,7 +63,7 @@ def locate(weights: Weights) -> Path | None:
     folder = weights_folder()
     for name, digest in weights.files:
         for path in (folder / name, *sorted(folder.glob(f"*/{name}"))):
-            if path.is_file() and _digest(path, path.stat().st_mtime_ns).startswith(digest):
+            if path.is_file() and digest_of_file(path).startswith(digest):
                 return path
     return _in_package(weights)
 
@@ -71,7 +71,7 @@ def locate(weights: Weights) -> Path | None:
 def digest_of(weights: Weights) -> str | None:
     """Return the sha256 of the file that is used for `weights`, or None if there is none."""
     path = locate(weights)
-    return None if path is None else _digest(path, path.stat().st_mtime_ns)
+    return None if path is None else digest_of_file(path)
 
 
 def need(weights: Weights) -> Path:
@@ -87,6 +87,11 @@ def need(weights: Weights) -> Path:
     return path
 
 
+def digest_of_file(path: Path) -> str:
+    """Return the sha256 of a file; read again only where it was changed since."""
+    return _digest(path, path.stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=256)
 def _digest(path: Path, changed: int) -> str:
     with path.open("rb") as file:
@@ -99,7 +104,7 @@ def misfits(weights: Weights) -> list[tuple[Path, str]]:
     folder = weights_folder()
     for name, digest in weights.files:
         for path in (folder / name, *sorted(folder.glob(f"*/{name}"))):
-            if path.is_file() and not (got := _digest(path, path.stat().st_mtime_ns)).startswith(digest):
+            if path.is_file() and not (got := digest_of_file(path)).startswith(digest):
                 found.append((path, got))
     return found
 
@@ -143,4 +148,4 @@ def _in_package(weights: Weights) -> Path | None:
         return None
     path = Path(next(iter(found.submodule_search_locations))) / inside
     known = tuple(digest for _, digest in weights.files)
-    return path if path.is_file() and _digest(path, path.stat().st_mtime_ns).startswith(known) else None
+    return path if path.is_file() and digest_of_file(path).startswith(known) else None

@@ -55,11 +55,15 @@ def read_cases(text: str) -> list[CaseRow]:
     """
     states = {state.value for state in State}
     rows = []
-    for line in csv.DictReader(io.StringIO(text)):
+    table = csv.DictReader(io.StringIO(text))
+    heads = [name for name in table.fieldnames or () if name not in _FIRST]
+    # A metric's own id may hold the sign, too (`pyiqa:NAME`): an extra is what follows the id of another column.
+    ids = [name for name in heads if name.rpartition(_EXTRA)[0] not in heads]
+    for line in table:
         scores = {}
-        for m in (name for name in line if name not in _FIRST and _EXTRA not in name):
+        for m in ids:
             prefix = f"{m}{_EXTRA}"
-            extra = {n.removeprefix(prefix): float(v) for n, v in line.items() if n.startswith(prefix) and v}
+            extra = {n.removeprefix(prefix): float(v) for n in heads if n.startswith(prefix) and (v := line[n])}
             known = line[m] in states
             scores[m] = Score(State(line[m]), extra=extra) if known else Score(State.OK, float(line[m]), extra=extra)
         rows.append(CaseRow(line["case"], line["output"], line["output_sha256"], scores))

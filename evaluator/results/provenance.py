@@ -51,22 +51,21 @@ class IsolationInfo(BaseModel):
 
 def environment(metric_ids: Sequence[str]) -> Environment:
     """Return the environment in which these metrics are computed by this process."""
-    used = [w for w in metrics.known_weights() if any(w.serves(m) for m in metric_ids)]
-    digests = {w.name: digest for w in used if (digest := metrics.weights.digest_of(w))}
+    further = metrics.pyiqa_zoo.PACKAGES if any(map(metrics.is_further, metric_ids)) else ()
     return Environment(
         evaluator=__version__,
         python=platform.python_version(),
-        packages=_versions(),
+        packages=_versions((*_PACKAGES, *further)),
         hardware=this_machine(),
         device=os.environ.get("EVALUATOR_DEVICE", "cpu"),
-        weights=digests,
+        weights=metrics.weights_used(metric_ids),
     )
 
 
 @cache
-def _versions() -> dict[str, str]:
+def _versions(names: tuple[str, ...]) -> dict[str, str]:
     packages = {}
-    for name in _PACKAGES:
+    for name in names:
         try:
             packages[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -34,10 +34,10 @@ from evaluator.results import (
     write_cases,
 )
 from evaluator.results.store import JOURNAL
+from evaluator.scoring import suspicions
 from evaluator.scoring.jobs import CaseJob, CaseResult, run_case
 from evaluator.scoring.journal import Journal
 from evaluator.scoring.opening import NONE, Opened, Opener, Permissions
-from evaluator.scoring import suspicions
 from evaluator.scoring.try_model import try_model
 from evaluator.tasks import Split
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,40 +26,45 @@ class Spread:
     findings: tuple[Finding, ...]
 
 
-def spread(output: Path, reference: Path | None = None) -> Spread:
+def spread(output: Path, reference: Path | None = None, metric_ids: Sequence[str] | None = None) -> Spread:
     """Compute every metric of an image, or the mean over a folder of images.
 
     Args:
         output: an image file, or a folder of them.
         reference: the same; files of two folders are matched by name without suffix. Without it, only metrics that
             need no reference have a value.
+        metric_ids: these metrics only, `pyiqa:NAME` among them; all of the harness's own if not given.
 
     Returns:
         One aggregate a metric, without a value where the metric is not applicable or something it needs is missing;
         and the warnings: another depth, lossy files, values of another scale.
 
     Raises:
-        EvaluatorError: a file cannot be read, has no partner, or has another size than its reference.
+        EvaluatorError: a file cannot be read, has no partner, or has another size than its reference; an unknown id.
     """
+    wanted = metrics.ids() if metric_ids is None else metric_ids
+    contracts = {metric: metrics.get(metric).contract for metric in wanted}
     pairs = matched(output, reference)
-    scores: dict[str, list[Score]] = {metric: [] for metric in metrics.ids()}
+    scores: dict[str, list[Score]] = {metric: [] for metric in wanted}
     findings: list[Finding] = []
     with Reception(Limits()) as reception:
         workers = reception.workers()
         for out_file, ref_file in pairs.values():
             out, header = read_pixels(out_file, workers)
             ref, target = (None, header) if ref_file is None else read_pixels(ref_file, workers)
-            for metric, score in _spread_pair(out, ref, (out_file, ref_file)).items():
+            for metric, score in _spread_pair(out, ref, (out_file, ref_file), wanted).items():
                 scores[metric].append(score)
             depth: Literal[8, 16] = 16 if target.dtype == "uint16" else 8
             protocol = Protocol(channels=1 if target.channels == 1 else 3, bit_depth=depth)
             expected = Expected(target.height, target.width, protocol)
             findings += [*judge(header, out_file.name, expected), *suspect_range(out, out_file.name)]
-    found = {m: metrics.aggregate(metrics.get(m).contract, each, "unranked") for m, each in scores.items()}
+    found = {m: metrics.aggregate(contracts[m], each, "unranked") for m, each in scores.items()}
     return Spread(found, tuple(f for f in findings if f.severity is not Severity.ERROR))
 
 
-def _spread_pair(out: Pixels, ref: Pixels | None, files: tuple[Path, Path | None]) -> dict[str, Score]:
+def _spread_pair(
+    out: Pixels, ref: Pixels | None, files: tuple[Path, Path | None], metric_ids: Sequence[str]
+) -> dict[str, Score]:
     peak = out.peak if ref is None else ref.peak
     image = np.ascontiguousarray(out.array, dtype=np.float64) * (peak / out.peak)
     target = None if ref is None else np.ascontiguousarray(ref.array, dtype=np.float64)
@@ -70,7 +75,7 @@ def _spread_pair(out: Pixels, ref: Pixels | None, files: tuple[Path, Path | None
     prepared: dict[Any, Any] = {}
     return {
         metric: metrics.evaluate(metric, output=image, reference=target, peak=peak, prepared=prepared)
-        for metric in metrics.ids()
+        for metric in metric_ids
     }
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evaluator import metrics
-from evaluator.findings import did_you_mean
+from evaluator.findings import EvaluatorError, did_you_mean
 from evaluator.metrics import MissingRule
 
 
@@ -199,6 +199,13 @@ class GeneratedSplit(_SplitCommon):
 SplitSpec = Annotated[PairsSplit | BlocksSplit | GeneratedSplit, Field(discriminator="reader")]
 
 
+def _check_further(metric: str) -> None:
+    try:
+        metrics.get(metric)
+    except EvaluatorError as error:
+        raise ValueError(str(error)) from None
+
+
 class TaskSpec(_Strict):
     """A task: one TOML file."""
 
@@ -222,7 +229,9 @@ class TaskSpec(_Strict):
         derived = [target for score in self.scores for target in score.where.values()]
         derived = [target for target in derived if target != REPORTED_RUNTIME_RATIO]
         for metric in (*self.metrics, *self.ranking.by, *derived):
-            if metric not in known:
+            if metrics.is_further(metric):
+                _check_further(metric)
+            elif metric not in known:
                 raise ValueError(f"there is no metric {metric!r}.{did_you_mean(metric, known)}")
         for metric in (*self.ranking.by, *derived):
             if metric not in self.metrics:

@@ -112,3 +112,9 @@ def test_the_data_frame_has_nan_where_there_is_no_number() -> None:
     assert frame["mae"].isna().tolist() == [False, True, True]
     assert frame["mae.state"].tolist() == ["ok", "missing", "infinite"]
     assert frame["mae"].mean() == 0.25
+
+
+def test_a_metric_with_the_sign_of_extras_in_its_id_is_read_back() -> None:
+    scores = {"pyiqa:vif": Score(State.OK, 0.5), "niqe.ut": Score(State.OK, 3.0, extra={"flat": 0.25})}
+    text = write_cases([CaseRow("a", "a.png", "", scores)], list(scores))
+    assert read_cases(text)[0].scores == scores
