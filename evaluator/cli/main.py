@@ -13,7 +13,20 @@ from click_default_group import DefaultGroup
 
 from evaluator._version import __version__
 
-_VERBS = ("score", "check", "rank", "site", "tasks", "data", "metrics", "weights", "baseline")
+_VERBS = (
+    "score",
+    "check",
+    "rank",
+    "site",
+    "tasks",
+    "data",
+    "metrics",
+    "weights",
+    "baseline",
+    "init",
+    "schema",
+    "doctor",
+)
 
 
 class _Verbs(DefaultGroup):

@@ -1,0 +1,23 @@
+"""`evaluate schema`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+@click.command("schema")
+@click.argument("what", type=click.Choice(["submission", "task", "scorecard"]))
+def command(what: str) -> None:
+    """Print the JSON schema of submission.toml, of a task file, or of a scorecard, for editors and programs."""
+    from evaluator.cli.output import print_json
+    from evaluator.ingest import Manifest
+    from evaluator.results import Scorecard
+    from evaluator.tasks import TaskSpec
+
+    models: dict[str, type[BaseModel]] = {"submission": Manifest, "task": TaskSpec, "scorecard": Scorecard}
+    print_json(models[what].model_json_schema())
