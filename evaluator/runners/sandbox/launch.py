@@ -161,7 +161,8 @@ def _take_uid() -> int:
     alive = {user for user, _ in users()}
     with _lock:
         start = os.getpid() % len(_UIDS)  # two harnesses at once seldom choose the same
-        for uid in (*_UIDS[start:], *_UIDS[:start]):
+        for step in range(len(_UIDS)):
+            uid = _UIDS[(start + step) % len(_UIDS)]
             if uid not in alive and uid not in _uids_taken:
                 _uids_taken.add(uid)
                 return uid
