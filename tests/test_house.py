@@ -115,7 +115,8 @@ def test_every_finding_code_is_documented() -> None:
                 and (node.func.value.id == "Finding")
             )
             named = node.args if is_finding and isinstance(node, ast.Call) else []
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ImageProblem":
+            problems = ("ImageProblem", "ModelProblem")
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in problems:
                 named = node.args
             if named and isinstance(named[0], ast.Constant):
                 used.add(named[0].value)

@@ -16,11 +16,15 @@ from evaluator.runners.models import ModelProblem, load_model
 
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # frameworks print
+loaded, model = None, None
 for line in sys.stdin:
     job = json.loads(line)
     arrays = [np.load(name) for name in job["inputs"]]
     try:
-        model = load_model(Path(job["folder"]), Manifest.model_validate(job["manifest"]), job["role"])
+        wanted = (job["folder"], job["manifest"], job["role"])
+        if loaded != wanted:
+            model = load_model(Path(job["folder"]), Manifest.model_validate(job["manifest"]), job["role"])
+            loaded = wanted
         restored = model.restore([Pixels(array, peak_of(array.dtype)) for array in arrays])
     except ModelProblem as problem:
         answer = {"code": problem.code, "expected": problem.expected, "got": problem.got, "fix": problem.fix}
