@@ -158,6 +158,8 @@ class Python(_Strict):
 
     entry: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*:[a-z_][a-z0-9_]*$")]
     """`module:function`; the function takes and returns an `(H, W, C)` array."""
+    inputs: Annotated[tuple[Name, ...], Field(min_length=1, max_length=8)] = ("input",)
+    """What the function is given, one argument each: `["left", "right"]` for dual-pixel pairs."""
 
 
 class Reported(_Strict):

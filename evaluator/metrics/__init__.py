@@ -15,9 +15,11 @@ from evaluator.metrics.contract import (
     aggregate,
 )
 from evaluator.metrics.registry import (
+    SHARP_REGION,
     compute,
     evaluate,
     evaluate_compiled,
+    evaluate_sharp,
     get,
     ids,
     is_further,
@@ -27,6 +29,7 @@ from evaluator.metrics.registry import (
 )
 
 __all__ = [
+    "SHARP_REGION",
     "Aggregate",
     "Contract",
     "Measured",
@@ -41,6 +44,7 @@ __all__ = [
     "compute",
     "evaluate",
     "evaluate_compiled",
+    "evaluate_sharp",
     "get",
     "ids",
     "is_further",

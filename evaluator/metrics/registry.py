@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluator.findings import EvaluatorError, did_you_mean
-from evaluator.metrics import errors, lpips, ms_ssim, niqe, psnr, pyiqa_zoo, ssim
+from evaluator.metrics import errors, lpips, ms_ssim, niqe, psnr, pyiqa_zoo, sharp_region, ssim
 from evaluator.metrics.contract import Image, Measured, Metric, NotApplicable, Score, State, Unavailable, Undefined
 from evaluator.metrics.weights import KNOWN, Weights, digest_of
 
@@ -21,7 +21,8 @@ _MODULES = (psnr, ssim, ms_ssim, errors, lpips, niqe)
 @cache
 def metrics() -> dict[str, Metric]:
     """Return all metrics by id, in the order in which tables show them."""
-    return {metric.contract.id: metric for module in _MODULES for metric in module.METRICS}
+    found = {metric.contract.id: metric for module in _MODULES for metric in module.METRICS}
+    return found | {SHARP_REGION: Metric(sharp_region.SHARP_REGION, _needs_a_mask)}
 
 
 def known_weights() -> list[Weights]:
@@ -108,6 +109,29 @@ def evaluate_compiled(
     wanted = [metric for metric in metric_ids if metric in IDS]
     found = measure_bundle(output, reference, peak, wanted) if wanted else {}
     return {metric: _score(metric, value, {}) for metric, value in found.items()}
+
+
+def evaluate_sharp(*, output: Image, given: Image, mask: NDArray[np.bool_], peak: float) -> Score:
+    """Return the sharp-region preservation of one image as a score with its state.
+
+    Args:
+        output: `(H, W, C)` float64 values.
+        given: what the method was given, of the same shape.
+        mask: `(H, W)`, true where that is in focus.
+        peak: the value of full white.
+    """
+    try:
+        measured = sharp_region.score(output, given, mask, peak)
+    except (NotApplicable, Undefined) as reason:
+        return Score(_STATES[type(reason)], detail=str(reason))
+    return _score(SHARP_REGION, measured.value, measured.extra)
+
+
+def _needs_a_mask(output: Image, reference: Image, peak: float) -> float:
+    raise NotApplicable("needs the input and a mask of what is in focus: evaluate metrics sharp, or a task with masks")
+
+
+SHARP_REGION = sharp_region.SHARP_REGION.id
 
 
 def _score(metric_id: str, value: float, extra: Mapping[str, float]) -> Score:

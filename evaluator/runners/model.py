@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -59,12 +59,17 @@ class ModelRunner:
         return cls(folder, manifest, digest(folder), workers)
 
     def run(
-        self, inputs: Sequence[Pixels], *, limit: int, role: Role = "quality", changes: Mapping[str, Any] | None = None
+        self,
+        inputs: Mapping[str, Pixels],
+        *,
+        limit: int,
+        role: Role = "quality",
+        changes: Mapping[str, Any] | None = None,
     ) -> Ran:
         """Run the model on one case.
 
         Args:
-            inputs: the case's images, in the task's order.
+            inputs: the case's images by role; the manifest says which are wanted, `input` alone if it says nothing.
             limit: bytes that the output may take at most.
             role: which artefact.
             changes: entries of the manifest's table [model] to run it with instead of its own.
@@ -78,8 +83,9 @@ class ModelRunner:
         key = f"{role} {json.dumps(changes, sort_keys=True)}"
         where = self.workers.inside(self.folder)
         load = {"job": "load", "key": key, "folder": where, "manifest": manifest, "role": role, "threads": 1}
-        request = {"job": "restore", "key": key, "peaks": [image.peak for image in inputs]}
-        arrays = [image.array for image in inputs]
+        given = self._given(inputs)
+        request = {"job": "restore", "key": key, "peaks": [image.peak for image in given]}
+        arrays = [image.array for image in given]
         try:
             self.workers.prepare(load)
             begin = time.perf_counter()
@@ -104,6 +110,21 @@ class ModelRunner:
             raise RunFailed(Finding.error("run-failed", "", "an image", got, "Run it yourself on this case."))
         seams = text.get("seams")
         return Ran(output, seconds, float(seams) if isinstance(seams, int | float) else None)
+
+    def _given(self, inputs: Mapping[str, Pixels]) -> list[Pixels]:
+        """Return the inputs that the manifest names.
+
+        Raises:
+            RunFailed: the task has none of a name.
+        """
+        table = self.manifest.get("model") or self.manifest.get("python") or {}
+        names = table.get("inputs") or ["input"]
+        unknown = [name for name in names if name not in inputs]
+        if unknown:
+            expected = f"inputs among {', '.join(sorted(inputs))}"
+            fix = "Correct inputs in submission.toml; `evaluate tasks show` says what a case holds."
+            raise RunFailed(Finding.error("model-shape", "", expected, ", ".join(unknown), fix))
+        return [inputs[name] for name in names]
 
 
 def _problem_finding(problem: Mapping[str, Any]) -> Finding:

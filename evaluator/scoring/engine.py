@@ -339,7 +339,7 @@ def _suspect(entries: Sequence[_Entry], split: Split) -> None:
     """Note what the outputs of teams gave away: for the organiser to judge."""
 
     def same_reference(one: str, other: str) -> bool:
-        return bool(np.array_equal(split.reference(one).array, split.reference(other).array))
+        return bool(np.array_equal(split.target(one).array, split.target(other).array))
 
     digests = {e.submission.id: {c: r.output_sha256 for c, r in e.done.items()} for e in entries}
     shared = suspicions.across(digests)

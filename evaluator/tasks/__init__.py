@@ -1,7 +1,7 @@
 """Tasks: what the inputs are, the protocol, the metrics, the ranking rule. Knows no submission."""
 
 from evaluator.tasks.data import find_root
-from evaluator.tasks.protocol import Working, to_working
+from evaluator.tasks.protocol import Working, to_target, to_working
 from evaluator.tasks.spec import Limits, Protocol, Ranking, TaskSpec
 from evaluator.tasks.task import Split, Task, load_task, locate, task_ids
 
@@ -17,5 +17,6 @@ __all__ = [
     "load_task",
     "locate",
     "task_ids",
+    "to_target",
     "to_working",
 ]

@@ -45,7 +45,7 @@ def test_files_of_all_blocks_give_the_digits_of_the_folder(evaluate: Run, tmp_pa
     data.mkdir()
     for name, values in (("Gt", clean), ("Noisy", 255 - clean)):
         scipy.io.savemat(data / f"{name}.mat", {name: values})
-    head, split = TOML.split('reader = "pairs"')
+    head, split = TOML.split('reader = "files"')
     task = head.replace('"psnr.f64", "ssim.basicsr", "ms_ssim.common", "mae", "rmse_rel"', '"psnr.f64", "mae"')
     task = task.replace('by = ["psnr.f64", "ssim.basicsr"]', 'by = ["psnr.f64"]')
     kept = [line for line in split.splitlines() if line.startswith(("title", "licence", "home", "get", "folders"))]

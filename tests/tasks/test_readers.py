@@ -16,7 +16,7 @@ from scipy.io import savemat
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import encode_png
-from evaluator.tasks.readers import BlocksReader, PairsReader, natural_key
+from evaluator.tasks.readers import BlocksReader, FilesReader, natural_key
 from evaluator.tasks.spec import BlocksSplit
 from support import Tiny
 
@@ -57,7 +57,7 @@ def test_digits_of_all_scripts_can_be_sorted(names: list[str]) -> None:
 
 def test_pairs_are_matched_by_name_in_natural_order(tiny: Tiny, pairs_spec: Any) -> None:
     folder = tiny.root / "tiny"
-    reader = PairsReader(pairs_spec(size=[24, 20]), folder, pinned(folder))
+    reader = FilesReader(pairs_spec(size=[24, 20]), folder, pinned(folder))
     assert reader.case_ids() == IN_ORDER
     for case in IN_ORDER:
         assert np.array_equal(reader.input(case).array, tiny.inputs[case])
@@ -68,7 +68,7 @@ def test_pairs_are_matched_by_name_in_natural_order(tiny: Tiny, pairs_spec: Any)
 @pytest.mark.parametrize(("gone", "partner"), [("in", "ref"), ("ref", "in")])
 def test_missing_partner_is_named(tiny: Tiny, pairs_spec: Any, gone: str, partner: str) -> None:
     (tiny.root / "tiny" / gone / "b-9.png").unlink()
-    (finding,) = findings_of(PairsReader(pairs_spec(), tiny.root / "tiny", None))
+    (finding,) = findings_of(FilesReader(pairs_spec(), tiny.root / "tiny", None))
     assert (finding.code, finding.file) == ("data-missing", f"{gone}/b-9.png")
     assert f"{partner}/b-9.png" in finding.expected
 
@@ -76,7 +76,7 @@ def test_missing_partner_is_named(tiny: Tiny, pairs_spec: Any, gone: str, partne
 def test_every_missing_partner_is_named_at_once(tiny: Tiny, pairs_spec: Any) -> None:
     for file in ("in/a-1.png", "ref/b-1.png", "ref/b-10.png"):
         (tiny.root / "tiny" / file).unlink()
-    found = findings_of(PairsReader(pairs_spec(), tiny.root / "tiny", None))
+    found = findings_of(FilesReader(pairs_spec(), tiny.root / "tiny", None))
     assert {f.file for f in found} == {"in/a-1.png", "ref/b-1.png", "ref/b-10.png"}
 
 
@@ -86,7 +86,7 @@ def test_missing_pair_is_counted_and_named_from_the_manifest(tiny: Tiny, pairs_s
     for role in ("in", "ref"):
         (folder / role / "b-9.png").unlink()
     for known, words in ((None, "4"), (manifest, "missing: in/b-9.png, ref/b-9.png")):
-        (finding,) = findings_of(PairsReader(pairs_spec(), folder, known))
+        (finding,) = findings_of(FilesReader(pairs_spec(), folder, known))
         assert (finding.code, finding.expected) == ("data-count", "5 pairs")
         assert finding.got.startswith("4")
         assert words in finding.got
@@ -96,14 +96,14 @@ def test_file_managers_leftovers_are_no_cases(tiny: Tiny, pairs_spec: Any) -> No
     folder = tiny.root / "tiny"
     for name in (".DS_Store", "._a-1.png", "Thumbs.db", "notes.txt"):
         (folder / "in" / name).write_bytes(b"junk")
-    assert PairsReader(pairs_spec(), folder, None).case_ids() == IN_ORDER
+    assert FilesReader(pairs_spec(), folder, None).case_ids() == IN_ORDER
 
 
 @pytest.mark.parametrize("role", ["in", "ref"])
 def test_case_with_two_files_is_refused(tiny: Tiny, pairs_spec: Any, role: str) -> None:
     (tiny.root / "tiny" / role / "b-9.jpg").write_bytes(b"which of them?")
     spec = pairs_spec(inputs="in/*", references="ref/*")
-    (finding,) = findings_of(PairsReader(spec, tiny.root / "tiny", None))
+    (finding,) = findings_of(FilesReader(spec, tiny.root / "tiny", None))
     assert (finding.code, finding.file, finding.got) == ("data-twice", f"{role}/b-9.png", f"also {role}/b-9.jpg")
 
 
@@ -112,7 +112,7 @@ def test_pair_that_the_manifest_lacks_is_refused(tiny: Tiny, pairs_spec: Any) ->
     manifest = pinned(folder)
     for role in ("in", "ref"):
         (folder / role / "b-9.png").rename(folder / role / "b-8.png")
-    reader = PairsReader(pairs_spec(), folder, manifest)
+    reader = FilesReader(pairs_spec(), folder, manifest)
     found = [(f.code, f.file, f.expected) for f in reader.verify()]
     assert found == [("data-digest", f"{role}/b-8.png", "a file of the published set") for role in ("in", "ref")]
     with pytest.raises(EvaluatorError, match=r"b-8\.png is not the published file"):
@@ -123,7 +123,7 @@ def test_file_that_is_not_the_published_one_is_refused(tiny: Tiny, pairs_spec: A
     folder = tiny.root / "tiny"
     manifest = pinned(folder)
     (folder / "ref" / "b-1.png").write_bytes(encode_png(tiny.inputs["b-1"]))
-    reader = PairsReader(pairs_spec(), folder, manifest)
+    reader = FilesReader(pairs_spec(), folder, manifest)
     with pytest.raises(EvaluatorError, match="not the published file") as caught:
         reader.reference("b-1")
     (finding,) = caught.value.findings
@@ -136,14 +136,14 @@ def test_file_that_is_not_the_published_one_is_refused(tiny: Tiny, pairs_spec: A
 def test_cut_file_is_found_without_a_manifest(tiny: Tiny, pairs_spec: Any) -> None:
     file = tiny.root / "tiny" / "in" / "a-2.png"
     file.write_bytes(file.read_bytes()[:-30])
-    reader = PairsReader(pairs_spec(), tiny.root / "tiny", None)
+    reader = FilesReader(pairs_spec(), tiny.root / "tiny", None)
     with pytest.raises(EvaluatorError, match=r"a-2\.png cannot be used"):
         reader.input("a-2")
     assert [(f.code, f.file) for f in reader.verify()] == [("data-unreadable", "in/a-2.png")]
 
 
 def test_file_that_vanished_is_an_error_with_its_name(tiny: Tiny, pairs_spec: Any) -> None:
-    reader = PairsReader(pairs_spec(), tiny.root / "tiny", None)
+    reader = FilesReader(pairs_spec(), tiny.root / "tiny", None)
     reader.case_ids()
     (tiny.root / "tiny" / "in" / "a-2.png").unlink()
     with pytest.raises(EvaluatorError, match=r"a-2\.png cannot be read"):
@@ -152,22 +152,22 @@ def test_file_that_vanished_is_an_error_with_its_name(tiny: Tiny, pairs_spec: An
 
 @pytest.mark.parametrize(("size", "codes"), [(None, []), ([24, 20], []), ([20, 24], ["data-size"] * 5)])
 def test_size_of_every_case_is_verified(tiny: Tiny, pairs_spec: Any, size: Any, codes: list[str]) -> None:
-    reader = PairsReader(pairs_spec(size=size), tiny.root / "tiny", None)
+    reader = FilesReader(pairs_spec(size=size), tiny.root / "tiny", None)
     assert [f.code for f in reader.verify()] == codes
 
 
 def test_pair_of_two_sizes_is_found(tiny: Tiny, pairs_spec: Any) -> None:
     (tiny.root / "tiny" / "in" / "b-9.png").write_bytes(encode_png(tiny.inputs["b-9"][:-1]))
-    (finding,) = PairsReader(pairs_spec(), tiny.root / "tiny", None).verify()
+    (finding,) = FilesReader(pairs_spec(), tiny.root / "tiny", None).verify()
     assert (finding.code, finding.file) == ("data-size", "in/b-9.png")
 
 
 def test_digest_of_pairs_is_that_of_their_files(tiny: Tiny, pairs_spec: Any) -> None:
     folder = tiny.root / "tiny"
-    digest = PairsReader(pairs_spec(), folder, None).digest()
-    assert digest == PairsReader(pairs_spec(), folder, pinned(folder)).digest()
+    digest = FilesReader(pairs_spec(), folder, None).digest()
+    assert digest == FilesReader(pairs_spec(), folder, pinned(folder)).digest()
     (folder / "in" / "a-1.png").write_bytes(encode_png(tiny.inputs["a-2"]))
-    assert PairsReader(pairs_spec(), folder, None).digest() != digest
+    assert FilesReader(pairs_spec(), folder, None).digest() != digest
 
 
 def blocks(seed: int) -> NDArray[np.uint8]:
