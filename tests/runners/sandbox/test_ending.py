@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -83,10 +84,16 @@ sys.stdin.readline()
 
 
 @pytest.mark.parametrize("how", ["killed", "ends"])
-def test_nothing_outlives_the_harness(limited: Isolation, pipe: tuple[int, int], how: str) -> None:
+def test_nothing_outlives_the_harness(limited: Isolation, pipe: tuple[int, int], how: str, tmp_path: Path) -> None:
     read, write = pipe
     command = [sys.executable, "-c", HARNESS, limited.level, DAEMONS + "time.sleep(60)", str(write)]
-    harness = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[write])
+    harness = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=[write],
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # one that was killed cannot remove the scratch folder
+    )
     os.close(write)
     assert harness.stdout
     assert harness.stdin

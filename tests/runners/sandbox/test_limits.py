@@ -134,7 +134,13 @@ def test_closing_is_no_reason(limited: Isolation, start: Start) -> None:
 
 
 def test_scratch_folders_are_removed(limited: Isolation, start: Start) -> None:
-    code = "import os, time\nos.makedirs('a/b'); os.chmod('a/b', 0); os.chmod('a', 0); print(os.getcwd(), flush=True)"
+    code = """
+import os
+os.makedirs("a/b")
+os.symlink("/", "a/c")
+os.chmod("a/b", 0)
+os.chmod("a", 0)
+print(os.getcwd(), flush=True)"""
     child = start(limited, code)
     scratch = os.read(child.stdout.fileno(), 1000).decode().strip()
     assert ended(child) is None
