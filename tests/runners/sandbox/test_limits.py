@@ -64,6 +64,11 @@ def test_the_host_keeps_memory_and_disk_for_itself(
             assert ended(start(limited, "import time; time.sleep(60)")) == short
 
 
+def test_the_host_would_rather_lose_it_than_the_harness(isolated: Isolation, start: Start) -> None:
+    child = start(isolated, "print(open('/proc/self/oom_score_adj').read(), flush=True)")
+    assert int(os.read(child.stdout.fileno(), 10)) == 800
+
+
 def test_processes(limited: Isolation, start: Start) -> None:
     code = "import os, time\nfor _ in range(10):\n    if os.fork() == 0: break\ntime.sleep(60)"
     assert ended(start(limited, code, limits=Limits(processes=8))) == "processes"
