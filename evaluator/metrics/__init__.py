@@ -14,7 +14,7 @@ from evaluator.metrics.contract import (
     Undefined,
     aggregate,
 )
-from evaluator.metrics.registry import compute, evaluate, get, ids, known_weights, metrics
+from evaluator.metrics.registry import compute, evaluate, evaluate_compiled, get, ids, known_weights, metrics
 
 __all__ = [
     "Aggregate",
@@ -30,6 +30,7 @@ __all__ = [
     "aggregate",
     "compute",
     "evaluate",
+    "evaluate_compiled",
     "get",
     "ids",
     "known_weights",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -74,6 +75,28 @@ def evaluate(
     except (NotApplicable, Unavailable, Undefined) as reason:
         return Score(_STATES[type(reason)], detail=str(reason))
     value, extra = (measured.value, measured.extra) if isinstance(measured, Measured) else (measured, {})
+    return _score(metric_id, value, extra)
+
+
+def evaluate_compiled(
+    metric_ids: Sequence[str], *, output: NDArray[Any], reference: NDArray[Any], peak: float
+) -> dict[str, Score]:
+    """Return those of the metrics that `evaluator.metrics.fast` computes, by id; ask `evaluate` for the others.
+
+    Args:
+        metric_ids: ids of metrics.
+        output: `(H, W, C)`, uint8 or uint16.
+        reference: the same shape and dtype.
+        peak: the value of full white.
+    """
+    from evaluator.metrics.fast import IDS, measure_bundle  # numba is loaded only where it is wanted
+
+    wanted = [metric for metric in metric_ids if metric in IDS]
+    found = measure_bundle(output, reference, peak, wanted) if wanted else {}
+    return {metric: _score(metric, value, {}) for metric, value in found.items()}
+
+
+def _score(metric_id: str, value: float, extra: Mapping[str, float]) -> Score:
     if math.isinf(value):
         return Score(State.INFINITE, detail="output and reference are identical", extra=extra)
     if math.isnan(value):

@@ -83,6 +83,8 @@ class Scorecard(_Strict):
     rules_digest: str
     """sha256 over protocol and metric versions: rows are comparable only where it is the same."""
     metrics: dict[str, MetricResult]
+    arithmetic: Literal["plain", "compiled"] = "plain"
+    """`compiled`: integer outputs were scored by `evaluator.metrics.fast`, within 1e-6 of the plain definitions."""
     runtime: Runtime | None
     findings: tuple[Finding, ...]
     environment: Environment

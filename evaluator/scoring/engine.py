@@ -39,6 +39,9 @@ from evaluator.tasks import Split
 
 _IN_FLIGHT = 4  # jobs per worker handed to the executor at once: enough to keep it busy, few enough to hold in memory
 _RESUME_LIMIT = 2**31
+_COMPILE_FROM = 16_000_000
+"""Pixels of a split from which on integer outputs are scored by the compiled metrics: it depends on the split alone, so
+that a submission gets the same digits in every run. Below, compiling would take longer than it saves."""
 
 
 class Progress(Protocol):
@@ -254,10 +257,11 @@ def _run(
     resumed = sum(len(entry.done) for entry in entries)
     progress.begin(total=len(entries) * len(split.case_ids), resumed=resumed)
     with _executor(executor, workers) as pool:
+        compiled = bool(metric_ids) and split.pixels >= _COMPILE_FROM
         waiting: set[Future[dict[int, CaseResult]]] = set()
         window = _IN_FLIGHT * max(1, workers)
         try:
-            for job in _jobs(entries, split, metric_ids):
+            for job in _jobs(entries, split, metric_ids, compiled=compiled):
                 waiting.add(pool.submit(run_case, job))
                 while len(waiting) >= window:
                     waiting = _collect(waiting, entries, progress)
@@ -269,12 +273,12 @@ def _run(
             progress.end()
 
 
-def _jobs(entries: Sequence[_Entry], split: Split, metric_ids: Sequence[str]) -> Iterator[CaseJob]:
+def _jobs(entries: Sequence[_Entry], split: Split, metric_ids: Sequence[str], *, compiled: bool) -> Iterator[CaseJob]:
     for case in split.case_ids:
         # By number, not by id: a rejected submission may have the id of another.
         pending = {number: e.provider for number, e in enumerate(entries) if case not in e.done}
         if pending:
-            yield CaseJob(split, case, pending, metric_ids)
+            yield CaseJob(split, case, pending, metric_ids, compiled)
 
 
 def _collect(
@@ -339,6 +343,7 @@ def _scorecard(
         protocol=spec.protocol.model_dump(mode="json"),
         rules_digest=split.task.rules_digest(),
         metrics=aggregated,
+        arithmetic="compiled" if split.pixels >= _COMPILE_FROM else "plain",
         runtime=summarise([r.runtime_s for r in timed if r.runtime_s is not None], [r.pixels for r in timed]),
         findings=_findings(entry, split),
         environment=environment(spec.metrics),

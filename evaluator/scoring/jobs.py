@@ -7,13 +7,16 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluator import metrics
 from evaluator.findings import Finding, has_errors
+from evaluator.images import Pixels
 from evaluator.ingest import Expected, FolderSource, Reading, Submission, read_output
 from evaluator.ingest.sources import TooLarge
 from evaluator.metrics import Score, State
@@ -116,6 +119,8 @@ class CaseJob:
     """By the submission's number in the run."""
     metric_ids: Sequence[str]
     """Empty: only read the outputs and say what is wrong with them."""
+    compiled: bool = False
+    """Whether integer outputs are scored by the compiled metrics, which are within 1e-6 of the plain ones."""
 
 
 @dataclass(frozen=True)
@@ -145,24 +150,18 @@ def run_case(job: CaseJob) -> dict[int, CaseResult]:
     reference = job.split.reference(job.case)
     height, width = reference.array.shape[:2]
     expected = Expected(height, width, protocol)
-    target = np.ascontiguousarray(reference.array, dtype=np.float64)
+    measure = _Measure(job, reference)
     results = {}
-    prepared: dict[Any, Any] = {}  # what depends on the reference alone, for all submissions; gone with the case
     for number, provider in job.providers.items():
         output = provider.output(job.split, job.case, expected)
         reading, findings = output.reading, list(output.reading.findings)
         scores = {m: Score(output.state) for m in job.metric_ids}
         if reading.pixels is not None and not has_errors(findings):
-            working = to_working(reading.pixels, reference.peak, protocol)
-            if working.clipped:
-                findings = [_clipped(f, working.clipped / working.image.size) for f in findings]
-            for metric in job.metric_ids:
-                score = metrics.evaluate(
-                    metric, output=working.image, reference=target, peak=reference.peak, prepared=prepared
-                )
-                scores[metric] = score
-                if score.state is State.FAILED:
-                    findings.append(_no_number(metric, output.name, score.detail))
+            scores, clipped = measure(reading.pixels)
+            if clipped:
+                findings = [_clipped(f, clipped) for f in findings]
+            failed = {metric: score for metric, score in scores.items() if score.state is State.FAILED}
+            findings += [_no_number(metric, output.name, score.detail) for metric, score in failed.items()]
         results[number] = CaseResult(
             case=job.case,
             output=output.name,
@@ -173,6 +172,38 @@ def run_case(job: CaseJob) -> dict[int, CaseResult]:
             runtime_s=output.runtime_s,
         )
     return results
+
+
+class _Measure:
+    """All metrics of outputs of one case."""
+
+    def __init__(self, job: CaseJob, reference: Pixels) -> None:
+        self._job, self._reference = job, reference
+        self._protocol = job.split.task.spec.protocol
+        self._prepared: dict[Any, Any] = {}  # what depends on the reference alone, for all submissions
+
+    @cached_property
+    def _target(self) -> NDArray[np.float64]:
+        return np.ascontiguousarray(self._reference.array, dtype=np.float64)
+
+    def __call__(self, pixels: Pixels) -> tuple[dict[str, Score], float]:
+        """Return the scores by metric, and the share of values that the protocol clipped."""
+        ids, reference = self._job.metric_ids, self._reference
+        scores: dict[str, Score] = {}
+        # Integers on the reference's own scale: no protocol changes them.
+        if self._job.compiled and pixels.kind != "float" and pixels.array.dtype == reference.array.dtype:
+            scores = metrics.evaluate_compiled(ids, output=pixels.array, reference=reference.array, peak=reference.peak)
+        clipped = 0.0
+        rest = [metric for metric in ids if metric not in scores]
+        if rest:
+            working = to_working(pixels, reference.peak, self._protocol)
+            clipped = working.clipped / working.image.size
+        for metric in rest:
+            target = self._target if metrics.get(metric).contract.reference else None
+            scores[metric] = metrics.evaluate(
+                metric, output=working.image, reference=target, peak=reference.peak, prepared=self._prepared
+            )
+        return {metric: scores[metric] for metric in ids}, clipped
 
 
 def _clipped(finding: Finding, share: float) -> Finding:

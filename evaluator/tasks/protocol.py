@@ -43,6 +43,6 @@ def to_working(pixels: Pixels, peak: float, protocol: Protocol) -> Working:
         if protocol.clip and (lowest < 0 or highest > peak):
             clipped = int(np.count_nonzero((image < 0) | (image > peak)))
             image = np.clip(image, 0, peak)
-    if protocol.quantise == "round":
+    if protocol.quantise == "round" and (pixels.kind == "float" or pixels.peak != peak):
         image = np.rint(image)
     return Working(image, clipped, lowest, highest)

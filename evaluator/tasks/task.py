@@ -41,6 +41,15 @@ class Split:
         """The data set's digest."""
         return self.reader.digest()
 
+    @cached_property
+    def pixels(self) -> int:
+        """Height × width of all references together, if all are as large as the first."""
+        size = self.task.split_spec(self.name).size
+        if size is None:
+            height, width, _ = self.reference(self.case_ids[0]).array.shape
+            size = width, height
+        return len(self.case_ids) * size[0] * size[1]
+
     def input(self, case_id: str) -> Pixels:
         """Return what a method is given for a case, `(H, W, C)`."""
         return self.reader.input(case_id)

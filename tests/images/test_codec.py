@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from evaluator.images import ImageProblem, Pixels, decode, encode_png, inspect, peak_of, read_image
+from evaluator.images import ImageProblem, Pixels, codec, decode, encode_png, inspect, peak_of, png_fast, read_image
 
 Lossless = dict[str, tuple[bytes, NDArray[Any]]]
 IHDR = struct.pack(">IIBBBBB", 24, 20, 8, 2, 0, 0, 0)
@@ -248,3 +248,14 @@ def test_mutated_files_are_read_or_refused(files: dict[str, bytes], data: st.Dat
 def test_decoding_takes_a_header_that_is_known(lossless: Lossless) -> None:
     data, saved = lossless["png16"]
     assert np.array_equal(decode(data, inspect(data)).array, saved)
+
+
+def test_a_long_run_changes_the_decoder_of_png_and_no_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
+    array = np.random.default_rng(0).integers(0, 65536, (12, 17, 3)).astype(np.uint16)
+    data = encode_png(array)
+    monkeypatch.setattr(codec, "_COMPILE_FROM", codec._decoded + 12 * 17)
+    used = []
+    monkeypatch.setattr(png_fast, "decode_png", lambda data, real=png_fast.decode_png: used.append(1) or real(data))
+    for count in (0, 1, 2):
+        np.testing.assert_array_equal(codec.decode(data).array, array)
+        assert len(used) == count

@@ -20,7 +20,7 @@ from evaluator.findings import EvaluatorError
 from evaluator.images import Pixels, encode_png, read_image
 from evaluator.metrics import Score, State
 from evaluator.results import CaseRow, read_cases
-from evaluator.scoring import check, score
+from evaluator.scoring import check, engine, score
 from evaluator.tasks import Split, load_task
 
 if TYPE_CHECKING:
@@ -258,3 +258,20 @@ def test_aggregates_do_not_depend_on_the_order_of_cases(scores: list[Score], ran
     mixed = list(scores)
     random.shuffle(mixed)
     assert metrics.aggregate(contract, mixed, rule) == metrics.aggregate(contract, scores, rule)
+
+
+def test_a_large_split_is_scored_by_the_compiled_metrics_and_the_card_says_so(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny.outputs("team")
+    cards = []
+    for size in (tiny.split.pixels + 1, tiny.split.pixels):
+        monkeypatch.setattr(engine, "_COMPILE_FROM", size)
+        (outcome,) = score([folder], tiny.split, leaderboards=tmp_path / str(size))
+        assert outcome.card
+        cards.append(outcome.card)
+    plain, compiled = cards
+    assert (plain.arithmetic, compiled.arithmetic) == ("plain", "compiled")
+    for metric, result in plain.metrics.items():
+        assert compiled.metrics[metric].state is result.state
+        assert compiled.metrics[metric].value == pytest.approx(result.value, abs=1e-6)

@@ -142,3 +142,27 @@ def test_all_submissions_of_a_job_are_scored_on_their_own(tiny: Tiny) -> None:
     found = run_case(CaseJob(tiny.split, "a-1", providers, METRICS))
     assert found[0].scores["mae"].state is State.INVALID
     assert found[1] == run_case(CaseJob(tiny.split, "a-1", {7: providers[1]}, METRICS))[7]
+
+
+@pytest.mark.parametrize("kind", ["same", "another depth", "float"])
+def test_compiled_metrics_are_used_where_no_protocol_changes_a_pixel(
+    kind: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny.outputs("team")
+    noisy = tiny.inputs["a-1"]
+    if kind != "same":
+        put(folder, noisy.astype(np.uint16) * 257 if kind == "another depth" else (noisy / 255).astype(np.float32))
+    submission = open_submission(folder, tiny.split.case_ids)
+    ids = ("psnr.f64", "psnr.y601", "ssim.basicsr", "ms_ssim.common")
+    asked = []
+    compiled = metrics.evaluate_compiled
+    monkeypatch.setattr(metrics, "evaluate_compiled", lambda ids, **k: asked.append(k) or compiled(ids, **k))
+    plain, fast = (
+        run_case(CaseJob(tiny.split, "a-1", {0: PrecomputedOutputs(submission)}, ids, compiled=c))[0].scores
+        for c in (False, True)
+    )
+    assert len(asked) == (kind == "same")
+    assert list(fast) == list(ids)
+    for metric in ids:
+        assert fast[metric].state is plain[metric].state
+        assert fast[metric].value == pytest.approx(plain[metric].value, abs=1e-6)
