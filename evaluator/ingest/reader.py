@@ -10,6 +10,7 @@ from evaluator.images import Header, ImageProblem, Pixels, decode, inspect
 from evaluator.ingest.sources import Source, TooLarge
 from evaluator.tasks import Protocol
 
+_NONSENSE = 1e6
 _DEPTHS = {"uint8": 8, "uint16": 16}
 
 
@@ -73,8 +74,8 @@ def examine(data: bytes, name: str, expected: Expected) -> Reading:
     except ImageProblem as problem:
         findings.append(Finding.error(problem.code, name, problem.expected, problem.got, problem.fix))
         return Reading(None, digest, tuple(findings))
-    suspect = suspect_range(pixels, name)
-    return Reading(pixels, digest, (*findings, *suspect))
+    suspect = suspect_range(pixels, name, expected.protocol)
+    return Reading(None if has_errors(suspect) else pixels, digest, (*findings, *suspect))
 
 
 def read_output(source: Source, name: str, expected: Expected) -> Reading:
@@ -150,13 +151,20 @@ def _compare_depth(header: Header, name: str, protocol: Protocol) -> list[Findin
     return []
 
 
-def suspect_range(pixels: Pixels, name: str) -> list[Finding]:
-    """Point out values that look like another scale; they are scored as they are."""
+def suspect_range(pixels: Pixels, name: str, protocol: Protocol) -> list[Finding]:
+    """Point out values that look like another scale; they are scored as they are, if they are no nonsense."""
     highest = float(pixels.array.max())
     lowest = float(pixels.array.min())
     if pixels.kind == "uint16" and 0 < highest <= 255:
         fix = "Values are taken as 16 bit all the same: multiply by 257, or save 8 bit."
         return [Finding.warning("range", name, "16-bit values up to 65535", f"none above {highest:.0f}", fix)]
+    white = 1.0 if protocol.tone_map is None else protocol.tone_map.white
+    if pixels.kind == "float" and max(-lowest, highest) > _NONSENSE * white:
+        fix = "No image holds such values: find out where they come from."
+        got = f"values from {lowest:.4g} to {highest:.4g}"
+        return [Finding.error("range", name, f"values from 0 to {white:g}", got, fix)]
+    if protocol.tone_map is not None:
+        return []  # the clipping of the tone map says it
     if pixels.kind == "float" and (lowest < 0 or highest > 1):
         fix = "White is 1 for float values; what lies outside is treated as the protocol says."
         if highest > 2:

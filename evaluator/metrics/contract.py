@@ -184,6 +184,7 @@ def aggregate(contract: Contract, scores: Sequence[Score], missing: MissingRule)
     values += [contract.worst] * lost
     if contract.aggregation == "pooled" and values:
         values += [math.inf] * count[State.INFINITE]
+        tally["infinite"] = 0  # none is left out
     if values:
         return Aggregate(State.OK, _mean(contract, values), **tally, substituted=lost, detail=detail)
     state = State.INFINITE if count[State.INFINITE] else State.NOT_APPLICABLE

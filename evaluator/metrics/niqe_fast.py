@@ -8,8 +8,9 @@ once more in the order of the exact path, and both paths see the same signs.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from evaluator.images.jit import njit
 from scipy import special
 
 from evaluator.metrics import niqe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -85,11 +86,18 @@ def evaluate(
     if min(output.shape[:2]) < least:
         size = f"{output.shape[1]}×{output.shape[0]}"
         return Score(State.NOT_APPLICABLE, detail=f"needs images of {least}×{least} at least; this is {size}")
+    if reference is not None and metric.contract.reference and output.shape != reference.shape:
+        raise EvaluatorError(f"output is {output.shape}, reference is {reference.shape}: nothing is resized to fit.")
     try:
-        measured = _measure(metric, output, reference, peak, prepared)
+        with np.errstate(all="ignore"):  # what comes of it is looked at below
+            measured = _measure(metric, output, reference, peak, prepared)
     except (NotApplicable, Unavailable, Undefined) as reason:
         return Score(_STATES[type(reason)], detail=str(reason))
+    except (ArithmeticError, ValueError, cv2_error()) as error:
+        return Score(State.FAILED, detail=f"{metric_id} has no number for this output ({error})")
     value, extra = (measured.value, measured.extra) if isinstance(measured, Measured) else (measured, {})
+    if math.isinf(value) and (reference is None or not np.array_equal(output, reference)):
+        return Score(State.FAILED, detail=f"{metric_id} is beyond all numbers for this output", extra=extra)
     return _score(metric_id, value, extra)
 
 
@@ -140,6 +148,17 @@ def _score(metric_id: str, value: float, extra: Mapping[str, float]) -> Score:
     if math.isnan(value):
         return Score(State.FAILED, detail=f"{metric_id} is not a number for this output")
     return Score(State.OK, value, extra=extra)
+
+
+def cv2_error() -> type[Exception]:
+    """Return OpenCV's exception if OpenCV was loaded, else one that is never raised."""
+    module = sys.modules.get("cv2")
+    found: type[Exception] = module.error if module else _Never
+    return found
+
+
+class _Never(Exception):
+    pass
 
 
 _STATES: dict[type[Exception], State] = {

@@ -229,6 +229,7 @@ def _resume(entry: _Entry, split: Split, store: Store) -> None:
         "rules": split.task.rules_digest(),
         "dataset": split.digest,
         "model": entry.opened.digest,
+        "environment": environment(split.task.spec.metrics).model_dump(mode="json", exclude={"hardware"}),
     }
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     folder = store.folder(split.task.id, split.name, entry.submission.id)
@@ -236,6 +237,7 @@ def _resume(entry: _Entry, split: Split, store: Store) -> None:
     for case, result in entry.journal.open().items():
         # A case without an output costs nothing to look at again, and its output may have come since.
         known = case in split.case_ids and result.output
+        known = known and not any(s.state is State.UNAVAILABLE for s in result.scores.values())
         if known and entry.opened.provider.unchanged(case, result.output, result.output_sha256, _RESUME_LIMIT):
             entry.done[case] = result
     entry.outcome.resumed = len(entry.done)

@@ -19,6 +19,7 @@ class _Strict(BaseModel):
 
 GENERATOR_NAMES = ("sidd_noise",)
 """Generators of `evaluator.tasks.mini`, named here so that a task file is checked without loading them."""
+RESERVED = ("site", "outputs", "published")
 FORMULA_FUNCTIONS = frozenset({"min", "max", "exp", "log", "sqrt"})
 REPORTED_RUNTIME_RATIO = "reported.runtime_ratio"
 _FORMULA_LIMIT = 500
@@ -276,6 +277,8 @@ class TaskSpec(_Strict):
 
     @model_validator(mode="after")
     def _hangs_together(self) -> TaskSpec:
+        if self.id in RESERVED:
+            raise ValueError(f"the id {self.id!r} is the harness's own folder in the results; choose another")
         known = metrics.ids()
         derived = [target for score in self.scores for target in score.where.values()]
         derived = [target for target in derived if target != REPORTED_RUNTIME_RATIO]

@@ -110,6 +110,8 @@ class Split:
         wanted = []
         if size is not None and found != size:
             wanted.append(("data-size", f"{size[0]}×{size[1]}", f"{found[0]}×{found[1]}"))
+        if pixels.array.shape[2] != protocol.channels:
+            wanted.append(("data-channels", f"{protocol.channels} channels", f"{pixels.array.shape[2]}"))
         if pixels.kind != kind:
             wanted.append(("data-depth", kind.replace("uint", "") + " bit", pixels.array.dtype.name))
         if wanted:
@@ -120,7 +122,13 @@ class Split:
 
     def verify(self) -> list[Finding]:
         """Read every file and return what is wrong with the data set."""
-        return self.reader.verify()
+        findings = self.reader.verify()
+        for case in [] if findings else self.case_ids:
+            try:
+                self.target(case)
+            except EvaluatorError as error:
+                findings += error.findings
+        return findings
 
 
 @dataclass(frozen=True)
