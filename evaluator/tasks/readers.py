@@ -299,12 +299,12 @@ class GeneratedReader:
         found: dict[str, str] = {}
         with tempfile.TemporaryDirectory(dir=self.folder.parent) as name:
             work = Path(name) / "set"
-            for case, degraded, clean in GENERATORS[self.generator]():
-                for role, array in (("input", degraded), ("reference", clean)):
-                    file = work / role / f"{case}.png"
+            for made in GENERATORS[self.generator]():
+                for image, array in made.arrays().items():
+                    file = work / f"{image}.png"
                     file.parent.mkdir(parents=True, exist_ok=True)
                     file.write_bytes(encode_png(array))
-                    found[f"{role}/{case}"] = pixels_digest(array)
+                    found[image] = pixels_digest(array)
             (work / "manifest.sha256").write_text(format_manifest(found), encoding="utf-8")
             if found != self.manifest:
                 differ = sorted(k for k in {*found, *self.manifest} if found.get(k) != self.manifest.get(k))
