@@ -85,7 +85,7 @@ def show(task: str, output_format: str) -> None:
         default = ", the default" if name == spec.default_split else ""
         here = "" if _is_here(chosen, name) else "; not on this machine"
         lines += [
-            f"  {name}: {split.title} ({split.count} cases{default}){here}",
+            f"  {name}: {split.title} ({split.count or 'any number of'} cases{default}){here}",
             f"    licence: {split.licence}",
             f"    home: {split.home}",
             f"    get: {split.get}",

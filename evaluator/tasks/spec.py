@@ -193,8 +193,6 @@ class _SplitCommon(_Strict):
     home: str
     get: str
     """How to get the data, for people."""
-    count: int = Field(gt=0)
-    """The number of cases."""
     size: tuple[int, int] | None = None
     """(width, height) of every case, where it is one."""
 
@@ -215,6 +213,8 @@ class FilesSplit(_StoredSplit):
     """Images in folders. What the wildcards of a pattern stand for is the case's id."""
 
     reader: Literal["files"]
+    count: int | None = Field(default=None, gt=0)
+    """The number of cases; None where the publisher states none: it is not checked then."""
     inputs: Patterns | dict[Role, Patterns]
     """Patterns of the input images; by role where there are several (`left`, `right`)."""
     references: Patterns | None = None
@@ -246,6 +246,8 @@ class BlocksSplit(_StoredSplit):
     """
 
     reader: Literal["blocks"]
+    count: int = Field(gt=0)
+    """The number of cases."""
     inputs: str
     references: str | None = None
 
@@ -254,6 +256,8 @@ class GeneratedSplit(_SplitCommon):
     """Cases made on the spot from photographs that scikit-image installs."""
 
     reader: Literal["generated"]
+    count: int = Field(gt=0)
+    """The number of cases."""
     generator: str = Field(pattern="^(" + "|".join(GENERATOR_NAMES) + ")$")
     manifest: str
     """Name of the file with the sha256 of every case's pixels, beside the task file."""

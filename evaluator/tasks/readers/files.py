@@ -51,7 +51,7 @@ class FilesReader:
                 wanted = filled(self.spec.roles()[role][0], case)
                 fix = "Get the data set again."
                 findings.append(Finding.error("data-missing", wanted, f"the partner of {have}", "no such file", fix))
-        if not findings and len(cases) != self.spec.count:
+        if not findings and self.spec.count is not None and len(cases) != self.spec.count:
             known = {name for files in by_role.values() for name in files.values()}
             missing = sorted(set(self.manifest or ()) - known, key=natural_key)
             listed = f"; missing: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}" if missing else ""
