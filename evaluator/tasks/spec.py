@@ -209,6 +209,17 @@ class _StoredSplit(_SplitCommon):
     """Name of a `sha256sum` file beside the task file."""
 
 
+class Selection(_Strict):
+    """The cases of a larger data set that belong to the split, by a table of words in a text file."""
+
+    file: str
+    """The table: a line a case, its first word the image's file name."""
+    column: int = Field(ge=2)
+    """The word of each line that decides, counted from 1."""
+    value: str
+    """What it must be."""
+
+
 class FilesSplit(_StoredSplit):
     """Images in folders. What the wildcards of a pattern stand for is the case's id."""
 
@@ -221,6 +232,8 @@ class FilesSplit(_StoredSplit):
     """None where there is nothing to compare with."""
     masks: Patterns | None = None
     """8-bit gray images, 255 where the input is in focus."""
+    select: Selection | None = None
+    """None: every image that the patterns find is a case."""
     groups: dict[str, str] = {}
     """Group → file with the ids of its cases (or their places in the natural order, counted from 1)."""
 
