@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FIRST = ("case", "output", "output_sha256")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+"""What makes a spreadsheet take a text for a formula, and what keeps it from that."""
 _EXTRA = ":"  # between a metric's id and the name of what it publishes beside its value
 
 
@@ -39,7 +41,8 @@ def write_cases(rows: Sequence[CaseRow], metrics: Sequence[str]) -> str:
         for m in metrics:
             extra = row.scores[m].extra
             cells += [_cell(row.scores[m]), *(repr(extra[n]) if n in extra else "" for n in extras[m])]
-        table.writerow([row.case, row.output, row.output_sha256, *cells])
+        output = f"'{row.output}" if row.output.startswith(_FORMULA) else row.output  # named by the team
+        table.writerow([row.case, output, row.output_sha256, *cells])
     return text.getvalue()
 
 
@@ -66,7 +69,7 @@ def read_cases(text: str) -> list[CaseRow]:
             extra = {n.removeprefix(prefix): float(v) for n in heads if n.startswith(prefix) and (v := line[n])}
             known = line[m] in states
             scores[m] = Score(State(line[m]), extra=extra) if known else Score(State.OK, float(line[m]), extra=extra)
-        rows.append(CaseRow(line["case"], line["output"], line["output_sha256"], scores))
+        rows.append(CaseRow(line["case"], line["output"].removeprefix("'"), line["output_sha256"], scores))
     return rows
 
 
