@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 import threading
 import unicodedata
@@ -29,6 +30,8 @@ _START_S = 60.0
 _END_S = 5.0
 _STOPS = 5
 _TEXT_LIMIT = 2000
+_SHA256 = re.compile("[0-9a-f]{64}")
+_CODE = re.compile("[a-z0-9-]{1,40}")
 _PEAKS = {"uint8": 255.0, "uint16": 65535.0}
 
 
@@ -152,7 +155,9 @@ class Workers:
             raise Stopped("given-up", f"given up after {_STOPS} stops; the first: {self.stops[0]}")
         connection: _Connection | None = getattr(self._local, "connection", None)
         try:
-            connection = connection or self._start()
+            if connection is None:
+                connection = self._start()
+                connection.ask({"job": "ping"}, (), Limits(), _START_S)  # its start counts for no case
             return action(connection)
         except Stopped as stop:
             self._local.connection = None
@@ -242,6 +247,8 @@ class _Connection:
         self, request: Mapping[str, Any], payloads: Sequence[Payload], answer: Limits, seconds: float
     ) -> tuple[dict[str, Any], list[Payload]]:
         try:
+            if self._channel.spoke():
+                raise FrameError("it came before it was asked for")
             self._channel.send(request, payloads, seconds=seconds)
             return self._channel.receive(answer, seconds=seconds)
         except Timeout:
@@ -251,8 +258,8 @@ class _Connection:
             self._child.stop("answer")
             raise Stopped("answer", f"stopped: its answer breaks the protocol ({error})") from None
         except Closed:
-            self._child.wait(_END_S)
-            reason = self._child.stopped or "crash: it closed its side"
+            ended = self._child.wait(_END_S)
+            reason = self._child.stopped or ("crash: ended" if ended else "crash: closed")
             raise Stopped(reason.partition(":")[0], self._words(reason)) from None
 
     def _words(self, reason: str) -> str:
@@ -262,6 +269,8 @@ class _Connection:
             "processes": "stopped: too many processes",
             "log": f"stopped: more than {limits.log / 2**20:g} MiB of messages",
             "time": f"stopped after {limits.total_s or limits.case_s:g} s",
+            "crash: ended": "it ended without an answer",
+            "crash: closed": "it closed its side without an answer",
         }
         log = self._child.log().strip().splitlines()
         said = f"; its last words: {log[-1][:200]}" if log else ""
@@ -304,7 +313,7 @@ class WorkerSource:
             raise EvaluatorError(shown(str(text["error"])), findings)
         names = text.get("names")
         sound = isinstance(names, dict) and all(
-            isinstance(n, str) and n.isprintable() and type(size) is int for n, size in names.items()
+            _leads_inside(n) and type(size) is int and size >= 0 for n, size in names.items()
         )
         if not sound or not isinstance(names, dict):
             raise EvaluatorError(f"{self.path} cannot be opened: the worker's list of it makes no sense.")
@@ -350,7 +359,8 @@ def read_output(source: Source, name: str, expected: Expected, workers: Workers)
     except (Stopped, Failed) as reason:
         return Reading(None, digest, (stopped_finding(name, reason),))
     findings = findings_of(text)
-    digest = digest or str(text.get("sha256", ""))[:64]
+    told = str(text.get("sha256", ""))
+    digest = digest or (told if _SHA256.fullmatch(told) else "")
     if not payloads:
         return Reading(None, digest, findings or (_senseless(name),))
     array = payloads[0]
@@ -370,7 +380,7 @@ def decode(data: bytes, workers: Workers, *, limit: int = 1 << 31) -> tuple[Pixe
     problem = text.get("problem")
     if isinstance(problem, dict):
         told = {name: shown(str(problem.get(name, ""))) for name in ("code", "expected", "got", "fix")}
-        raise ImageProblem(told.pop("code"), **told)
+        raise ImageProblem(code_of(told.pop("code")), **told)
     array = payloads[0] if payloads else b""
     try:
         header = TypeAdapter(Header).validate_python(text.get("header"))
@@ -428,9 +438,21 @@ def findings_of(text: Mapping[str, Any]) -> tuple[Finding, ...]:
             finding = Finding.model_validate(item)
         except ValidationError:
             continue
-        cleaned = {name: shown(getattr(finding, name)) for name in ("code", "file", "expected", "got", "fix")}
-        found.append(finding.model_copy(update=cleaned))
+        cleaned = {name: shown(getattr(finding, name)) for name in ("file", "expected", "got", "fix")}
+        found.append(finding.model_copy(update={**cleaned, "code": code_of(finding.code)}))
     return tuple(found)
+
+
+def code_of(told: str) -> str:
+    """Return a finding's code as a worker told it, if it can be one."""
+    return told if _CODE.fullmatch(told) else "run-failed"
+
+
+def _leads_inside(name: object) -> bool:
+    """Tell whether a name that a worker gave can be that of a file in a folder of its own."""
+    if not isinstance(name, str) or not name.isprintable():
+        return False
+    return not any(part in ("", ".", "..") for part in name.split("/"))
 
 
 def shown(text: str) -> str:

@@ -115,6 +115,12 @@ class Channel:
             raise FrameError(f"expected at most {limits.payloads} payloads")
         return text, [self._payload(limits.payload, deadline) for _ in range(count)]
 
+    def spoke(self) -> bool:
+        """Tell whether something came that nobody has asked for yet."""
+        poll = select.poll()
+        poll.register(self._read, select.POLLIN)
+        return any(event & select.POLLIN for _, event in poll.poll(0))
+
     def _header(self, deadline: float | None) -> tuple[int, int, int, int, tuple[int, ...], int, int]:
         magic, kind, code, count, shared, *dims, offset, size = _HEADER.unpack(self._get(_HEADER.size, deadline))
         if magic != _MAGIC:

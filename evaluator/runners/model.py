@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import PEAKS, Pixels
 from evaluator.ingest import Submission
 from evaluator.ingest.sources import Source, TooLarge
-from evaluator.runners.client import Failed, Refused, Stopped, Workers, shown
+from evaluator.runners.client import Failed, Refused, Stopped, Workers, code_of, shown
 from evaluator.runners.frames import Array, Limits
 
 Role = Literal["quality", "latency"]
@@ -109,7 +110,7 @@ class ModelRunner:
             got = "an answer that is no array of uint8, uint16 or float"
             raise RunFailed(Finding.error("run-failed", "", "an image", got, "Run it yourself on this case."))
         seams = text.get("seams")
-        return Ran(output, seconds, float(seams) if isinstance(seams, int | float) else None)
+        return Ran(output, seconds, seams if isinstance(seams, float) and math.isfinite(seams) else None)
 
     def _given(self, inputs: Mapping[str, Pixels]) -> list[Pixels]:
         """Return the inputs that the manifest names.
@@ -129,7 +130,7 @@ class ModelRunner:
 
 def _problem_finding(problem: Mapping[str, Any]) -> Finding:
     told = {name: shown(str(problem.get(name, ""))) for name in ("code", "expected", "got", "fix")}
-    return Finding.error(told["code"], "", told["expected"], told["got"], told["fix"])
+    return Finding.error(code_of(told["code"]), "", told["expected"], told["got"], told["fix"])
 
 
 def copy_files(source: Source, names: Mapping[str, int], folder: Path) -> None:
@@ -158,9 +159,14 @@ def copy_files(source: Source, names: Mapping[str, int], folder: Path) -> None:
             raise EvaluatorError(f"{source.path} cannot be read.", [finding]) from None
         left -= len(data)
         path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        path.chmod(0o444)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            path.chmod(0o444)
+        except OSError as error:
+            fix = "Rename it; or make room on this machine, if that is what is missing."
+            finding = Finding.error("unreadable", name, "a file that can be copied", str(error.strerror), fix)
+            raise EvaluatorError(f"{source.path} cannot be copied.", [finding]) from None
 
 
 def digest(folder: Path) -> str:

@@ -88,6 +88,8 @@ class Outcome:
     """Why it was rejected."""
     resumed: int = 0
     """Cases taken from the journal of a run that was stopped."""
+    replaces: str = ""
+    """Where the files of an earlier result of this id were, if elsewhere: another team may have chosen its id."""
 
     @property
     def has_errors(self) -> bool:
@@ -153,6 +155,8 @@ def score(
                 card, table = _scorecard(entry, split, started, time.perf_counter() - clock, leaderboards)
                 entry.outcome.card = card
                 entry.outcome.findings = card.findings
+                before = store.source(card.task, card.split, card.submission.id)
+                entry.outcome.replaces = before if before != card.submission.source else ""
                 entry.outcome.card_file = store.write(card, table)
                 if entry.journal:
                     entry.journal.remove()
@@ -201,7 +205,6 @@ def _read_only(
 def _open_all(paths: Sequence[Path], opener: Opener) -> tuple[list[_Entry], list[Outcome]]:
     entries: list[_Entry] = []
     outcomes: list[Outcome] = []
-    taken: dict[str, Path] = {}
     for path in map(Path, paths):
         outcome = Outcome(path)
         outcomes.append(outcome)
@@ -209,19 +212,30 @@ def _open_all(paths: Sequence[Path], opener: Opener) -> tuple[list[_Entry], list
             opened = opener.open(path)
         except EvaluatorError as error:
             outcome.message, outcome.findings = str(error), error.findings
-            continue
-        submission = opened.submission
-        outcome.id, outcome.findings = submission.id, submission.findings
-        twin = None if submission.rejected else taken.get(submission.id)
-        if twin is not None:
-            outcome.message = f"{path} has the id {submission.id!r}, and so has {twin}: it would overwrite its result."
-            fix = 'Rename the folder, or set id = "..." in submission.toml.'
-            outcome.findings = (Finding.error("id-taken", str(path), "an id of its own", submission.id, fix),)
-            continue
-        if not submission.rejected:
-            taken[submission.id] = path
-        entries.append(_Entry(outcome, opened))
-    return entries, outcomes
+        except OSError as error:
+            outcome.message = f"{path} cannot be read."
+            got = error.strerror or str(error)
+            outcome.findings = (Finding.error("unreadable", path.name, "files that can be read", got, "Send it again."),)
+        else:
+            outcome.id, outcome.findings = opened.submission.id, opened.submission.findings
+            entries.append(_Entry(outcome, opened))
+    return [entry for entry in entries if not _is_twin(entry, entries)], outcomes
+
+
+def _is_twin(entry: _Entry, entries: Sequence[_Entry]) -> bool:
+    """Note it of a submission if its id belongs to another: to one whose path has the name, else to the first."""
+    own = [e for e in entries if e.submission.id == entry.submission.id and not e.submission.rejected]
+    # The organiser names paths; in its manifest a team could take the id of another.
+    holder = next((e for e in own if e.submission.manifest.id is None), own[0] if own else entry)
+    if entry.submission.rejected or holder is entry:
+        return False
+    outcome, identifier = entry.outcome, entry.submission.id
+    outcome.message = (
+        f"{outcome.path} has the id {identifier!r}, and so has {holder.outcome.path}: it would overwrite its result."
+    )
+    fix = 'Rename the folder, or set id = "..." in submission.toml.'
+    outcome.findings = (Finding.error("id-taken", str(outcome.path), "an id of its own", identifier, fix),)
+    return True
 
 
 def _resume(entry: _Entry, split: Split, store: Store) -> None:
