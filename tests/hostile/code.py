@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import evaluator
 from hostile.kind import Class, Place, Verdict
+
+import evaluator
 
 code = Class()
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hostile.kind import CASES, HEIGHT, WIDTH, Kind, Place
 
 import evaluator
 from evaluator.images import encode_png
-from hostile.kind import CASES, HEIGHT, WIDTH, Kind, Place
 
 SECRET = "EVALUATOR_TEST_SECRET"
 TOML = f"""
@@ -167,7 +167,9 @@ def wrong(night: Night, kinds: Sequence[Kind], paths: dict[str, Path]) -> list[s
     honest = night.results.get(str(place.submissions / "honest"))
     problems += _scored("honest", honest, place.psnr(right["honest"]))
     for kind in kinds:
-        result = night.results.get(str(paths[kind.name]).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape"))
+        result = night.results.get(
+            str(paths[kind.name]).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+        )
         if result is None:
             problems.append(f"{kind.name}: no result")
             continue
@@ -198,7 +200,9 @@ def _unlike(kind: Kind, result: dict[str, Any]) -> list[str]:
     for finding in result["findings"]:
         empty = [name for name in ("code", "file", "expected", "got", "fix") if not finding[name].strip()]
         problems += [f"{kind.name}: a finding without {empty}: {finding}"] if empty else []
-        problems += [f"{kind.name}: a code {finding['code']!r}"] if not re.fullmatch("[a-z0-9-]{1,40}", finding["code"]) else []
+        problems += (
+            [f"{kind.name}: a code {finding['code']!r}"] if not re.fullmatch("[a-z0-9-]{1,40}", finding["code"]) else []
+        )
         problems += [f"{kind.name}: {c!r} in a finding" for c in steering("".join(finding.values()).encode())]
         problems += [f"{kind.name}: a finding of {len(str(finding))} characters"] if len(str(finding)) > 12_000 else []
     return problems
@@ -233,7 +237,9 @@ class _Active(HTMLParser):
         if tag in ("iframe", "object", "embed", "form", "base", "style"):
             self.found.append(f"<{tag}>")
         for name, value in values.items():
-            address = name in ("href", "src", "action") and re.match(r"\s*(?!https?:)[a-z]+:", value or "", re.IGNORECASE)
+            address = name in ("href", "src", "action") and re.match(
+                r"\s*(?!https?:)[a-z]+:", value or "", re.IGNORECASE
+            )
             if name.startswith("on") or name == "style" or address:
                 self.found.append(f"{name}={value!r} in <{tag}>")
 

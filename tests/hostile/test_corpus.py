@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from evaluator.runners.sandbox import Level, isolation
 from hostile.archives import archives
 from hostile.arrays import arrays
 from hostile.code import code
@@ -16,6 +14,8 @@ from hostile.pictures import pictures
 from hostile.printing import printing
 from hostile.run import clear, place_in, run, wrong
 from hostile.suspicions import suspicions
+
+from evaluator.runners.sandbox import Level, isolation
 
 CLASSES = {
     "archives": archives,
