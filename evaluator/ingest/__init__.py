@@ -4,7 +4,7 @@ from evaluator.ingest.baselines import baseline_names, baselines_folder, is_base
 from evaluator.ingest.manifest import FILE_NAME, Manifest
 from evaluator.ingest.reader import Expected, Reading, examine, fetch, judge, read_output, suspect_range
 from evaluator.ingest.sources import FolderSource, Source, TarSource, ZipSource, open_source
-from evaluator.ingest.submission import Submission, open_submission
+from evaluator.ingest.submission import Submission, open_submission, submission_id
 
 __all__ = [
     "FILE_NAME",
@@ -25,5 +25,6 @@ __all__ = [
     "open_source",
     "open_submission",
     "read_output",
+    "submission_id",
     "suspect_range",
 ]

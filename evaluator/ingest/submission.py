@@ -140,15 +140,23 @@ def _read_manifest(source: Source, names: Mapping[str, int], prefix: str) -> tup
     return parse_toml(Manifest, data, name, "manifest")
 
 
-def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
+def submission_id(path: Path, manifest: Manifest) -> str:
+    """Return a submission's id: what its manifest says, else its file's or folder's name."""
     resolved = path.resolve()
     name = resolved.name.lower()
     if resolved.is_file():
         suffix = next((s for s in ARCHIVE_SUFFIXES if name.endswith(s)), resolved.suffix)
         name = name[: len(name) - len(suffix)]
     derived = re.sub(r"[^a-z0-9_.-]+", "-", name)
-    identifier = manifest.id or derived.strip("-._")[:40].strip("-._") or "submission"
-    taken = identifier in RESERVED or (baselines_folder() / identifier / FILE_NAME).is_file()
+    return manifest.id or derived.strip("-._")[:40].strip("-._") or "submission"
+
+
+def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
+    identifier = submission_id(path, manifest)
+    if identifier in RESERVED:
+        fix = f'Rename it, or set id = "..." in {FILE_NAME}.'
+        return identifier, Finding.error("id-taken", str(path), "a name that is not the harness's own", identifier, fix)
+    taken = (baselines_folder() / identifier / FILE_NAME).is_file()
     if taken and not is_baseline(path):
         return identifier, Finding.error(
             "id-taken",

@@ -197,6 +197,7 @@ def _read_only(
     """Read the outputs and note what is wrong with them, without scoring."""
     if entries:
         _run(entries, split, (), workers=workers, executor=executor, progress=progress)
+    _suspect([entry for entry in entries if not entry.submission.rejected], split)
     for entry in entries:
         entry.outcome.findings = _findings(entry, split)
         entry.outcome.message = entry.submission.rejected
@@ -416,12 +417,17 @@ def _scorecard(
         runtime=summarise([r.runtime_s for r in timed if r.runtime_s is not None], [r.pixels for r in timed]),
         findings=_findings(entry, split),
         environment=environment(spec.metrics),
-        isolation=entry.opened.isolation_info(),
+        isolation=entry.opened.isolation_info(_stops(results)),
         cases_sha256=hashlib.sha256(table.encode()).hexdigest(),
         started=started.isoformat(timespec="seconds"),
         wall_time_s=round(wall_time_s, 3),
     )
     return card, table
+
+
+def _stops(results: Sequence[CaseResult]) -> tuple[str, ...]:
+    """Return what was stopped, each way to be stopped once; by the findings, which come from all processes and runs."""
+    return tuple(dict.fromkeys(f.got for r in results for f in r.findings if f.code == "stopped"))
 
 
 def _groups(results: Sequence[CaseResult], split: Split) -> dict[str, dict[str, GroupMean]]:
