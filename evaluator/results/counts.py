@@ -47,6 +47,9 @@ class Network(_Strict):
     works_at: tuple[int, int] | None = None
     """The size that it resizes every image to."""
     note: str = ""
+    """What may explain its printed operations."""
+    parameters_note: str = ""
+    """What may explain its printed parameters."""
     source: str
     counts: tuple[Count, ...] = ()
 

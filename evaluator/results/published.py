@@ -49,13 +49,14 @@ Quantity = Literal[
 """What a column or a row holds. A `setting` is a number where it reads as one, else text."""
 
 Convention = Literal["macs", "flops", "half_macs", "mixed"]
-"""What a count of operations counts, where it can be shown: multiply-accumulates, operations (two a multiply-accumulate),
-half the multiply-accumulates (a mistake), or not the same in every row."""
+"""What a count of operations counts, where it can be shown: multiply-accumulates, operations (two of them each), half
+the multiply-accumulates (a mistake), or not the same in every row."""
 
 _WORDS = ("label", "text")
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
-_AT_MOST = re.compile(r"≤ ?(\d+(\.\d+)?)")
-_MARKS = {"✓": "yes", "×": "no"}
+_NAMING = ("label", "text", "setting", "flag", "size")
+_NUMBER = re.compile(r"(?P<bound>≤ ?)?(?P<digits>-?\d+(\.\d+)?)", re.ASCII)
+_FLAGS = {"✓": "yes", "×": "no"}
+_MARKS = {"n/a": "n/a", "-": "none", "×": "failed"}
 
 
 class CellState(StrEnum):
@@ -166,6 +167,8 @@ class Measured(_Strict):
     split: str | None = None
     on: str | None = None
     """The machine that times were taken on."""
+    against: str | None = None
+    """The method that differences are to."""
 
 
 class Column(Measured):
@@ -220,13 +223,22 @@ class Entry:
     method: str | None
     task: str | None
     split: str | None
+    title: str
+    """The head of its column, or of its row where methods stand in columns, as printed."""
     unit: str
+    scale: float
     metric: str | None
-    direction: str | None
+    direction: Literal["higher", "lower"] | None
     convention: str | None
     counter: str | None
     size: tuple[int, int] | None
     on: str | None
+    against: str | None
+
+    @property
+    def paper(self) -> str:
+        """The id of its paper."""
+        return self.table.partition("/")[0]
 
 
 class PublishedTable(_Strict):
@@ -266,7 +278,9 @@ class PublishedTable(_Strict):
                 raise ValueError(f"the arrow of {column.title!r} is not the direction of column {column.id}")
         for number, row in enumerate(self.rows):
             if len(row.cells) != len(self.columns):
-                raise ValueError(f"row {row.cells[:1]} has {len(row.cells)} cells; there are {len(self.columns)} columns")
+                raise ValueError(
+                    f"row {row.cells[:1]} has {len(row.cells)} cells; there are {len(self.columns)} columns"
+                )
             for column, text in zip(self.columns, row.cells, strict=True):
                 if (column.quantity is None) == (row.quantity is None) and column.quantity != "label":
                     raise ValueError(f"either column {column.id} or row {number} must say what its numbers are")
@@ -284,22 +298,17 @@ class PublishedTable(_Strict):
             return Printed(text, CellState.TEXT)
         if not text and column.merged:
             return Printed(text, CellState.MERGED)
-        if held.quantity == "flag" and text in _MARKS:
-            return Printed(text, CellState(_MARKS[text]))
-        if held.quantity == "size" and text in self.sizes:
-            return Printed(text, CellState.SIZE, size=self.sizes[text])
-        if held.quantity in ("flag", "size"):
-            raise ValueError(f"{text!r} is no {held.quantity} (row {row.cells[0]!r}, column {column.id})")
-        if _NUMBER.fullmatch(text):
-            return _number(text, CellState.NUMBER, text, held.scale)
-        if bound := _AT_MOST.fullmatch(text):
-            return _number(text, CellState.AT_MOST, bound[1], held.scale)
-        if text in ("n/a", "-", "×"):
-            states = {"n/a": CellState.NOT_AVAILABLE, "-": CellState.NONE, "×": CellState.FAILED}
-            return Printed(text, states[text])
-        if held.quantity == "setting":
-            return Printed(text, CellState.TEXT)
-        raise ValueError(f"{text!r} is neither a number nor a known mark (row {row.cells[0]!r}, column {column.id})")
+        if held.quantity == "size":
+            found = Printed(text, CellState.SIZE, size=self.sizes[text]) if text in self.sizes else None
+        elif held.quantity == "flag":
+            found = Printed(text, CellState(_FLAGS[text])) if text in _FLAGS else None
+        else:
+            found = _number_or_mark(text, held.scale)
+            if found is None and held.quantity == "setting":
+                found = Printed(text, CellState.TEXT)
+        if found is None:
+            raise ValueError(f"{text!r} may not stand in column {column.id} (row {row.cells[0]!r})")
+        return found
 
     def entries(self) -> Iterator[Entry]:
         """Yield every cell but the labels, row by row."""
@@ -308,35 +317,51 @@ class PublishedTable(_Strict):
             for column, text in zip(self.columns[1:], row.cells[1:], strict=True):
                 held = column if column.quantity else row
                 assert held.quantity is not None  # noqa: S101 - validated
-                convention = held.convention
-                if held.quantity in ("macs", "flops"):
-                    convention = row.convention or column.convention
+                convention = row.convention or column.convention if held.quantity in ("macs", "flops") else None
                 yield Entry(
                     table=self.id,
                     row=number,
-                    label=row.cells[0],
+                    label=self.label(number),
                     column=column.id,
                     printed=self._read(row, column, text),
                     quantity=held.quantity,
                     method=column.method or row.method,
                     task=column.task or row.task or self.task,
                     split=column.split or row.split or self.split,
+                    title=column.title if column.quantity else row.cells[0],
                     unit=held.unit,
+                    scale=held.scale,
                     metric=held.metric,
                     direction=held.direction,
-                    convention=convention,
+                    convention=None if convention == "mixed" else convention,
                     counter=row.counter or column.counter,
                     size=sizes[0] if sizes else held.size,
                     on=held.on,
+                    against=held.against,
                 )
 
+    def label(self, number: int) -> str:
+        """Return a name for a row: its first cell, with its settings where several rows begin alike."""
+        row = self.rows[number]
+        if sum(other.cells[0] == row.cells[0] for other in self.rows) == 1:
+            return row.cells[0]
+        pairs = zip(self.columns, row.cells, strict=True)
+        return ", ".join(text for c, text in pairs if c.quantity in _NAMING)
 
-def _number(text: str, state: CellState, digits: str, scale: float) -> Printed:
-    exponent = Decimal(digits).as_tuple().exponent
+
+def _number_or_mark(text: str, scale: float) -> Printed | None:
+    if text in _MARKS:
+        return Printed(text, CellState(_MARKS[text]))
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    digits = Decimal(match["digits"])
+    exponent = digits.as_tuple().exponent
     assert isinstance(exponent, int)  # noqa: S101 - digits are a plain number
     # By way of Decimal, so that 6.39 × 0.01 is 0.0639 and not its neighbour.
     factor = Decimal(repr(scale))
-    return Printed(text, state, float(Decimal(digits) * factor), float(Decimal(10) ** exponent * factor))
+    state = CellState.AT_MOST if match["bound"] else CellState.NUMBER
+    return Printed(text, state, float(digits * factor), float(Decimal(10) ** exponent * factor))
 
 
 def published_folder() -> Path:
