@@ -28,7 +28,7 @@ ARROWS = {
     "scoring": {"results", "ingest", "runners", "efficiency", "tasks", "metrics", "images"},
     "site": {"ranking", "results", "ingest", "runners", "tasks", "metrics", "images"},
 }
-LEAVES = {"findings", "text", "typed_toml", "_version"}
+LEAVES = {"findings", "shipped", "text", "typed_toml", "_version"}
 HEAVY = ("torch", "tensorflow", "pandas", "skimage", "scipy", "cv2", "h5py", "matplotlib")
 
 
