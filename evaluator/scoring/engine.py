@@ -88,8 +88,6 @@ class Outcome:
     """Why it was rejected."""
     resumed: int = 0
     """Cases taken from the journal of a run that was stopped."""
-    replaces: str = ""
-    """Where the files of an earlier result of this id were, if elsewhere: another team may have chosen its id."""
 
     @property
     def has_errors(self) -> bool:
@@ -155,8 +153,6 @@ def score(
                 card, table = _scorecard(entry, split, started, time.perf_counter() - clock, leaderboards)
                 entry.outcome.card = card
                 entry.outcome.findings = card.findings
-                before = store.source(card.task, card.split, card.submission.id)
-                entry.outcome.replaces = before if before != card.submission.source else ""
                 entry.outcome.card_file = store.write(card, table)
                 if entry.journal:
                     entry.journal.remove()
