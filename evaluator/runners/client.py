@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import sys
 import threading
+import time
 import unicodedata
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,7 +85,7 @@ class Workers:
 
         Args:
             isolation: the level that was proved on this machine.
-            limits: of each worker; `case_s` is the time for one answer.
+            limits: of each worker; `case_s` is the time for one answer, `total_s` that for all answers of all workers.
             mounts: what they may read: path → name inside.
             hidden: folders that must stay out of sight (data sets, results).
         """
@@ -91,6 +95,7 @@ class Workers:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._started: list[_Connection] = []
+        self._spent = 0.0  # seconds that answers took: waiting for other submissions counts for none
         self.stops: list[str] = []
         """What was stopped, in words."""
 
@@ -137,13 +142,37 @@ class Workers:
         first: Sequence[Mapping[str, Any]],
     ) -> tuple[dict[str, Any], list[Payload]]:
         self._open(connection, first)
-        return connection.ask(request, payloads, answer, self.limits.case_s)
+        return self._timed(connection, request, payloads, answer, self.limits.case_s)
+
+    def _timed(
+        self,
+        connection: _Connection,
+        request: Mapping[str, Any],
+        payloads: Sequence[Payload],
+        answer: Limits,
+        seconds: float,
+    ) -> tuple[dict[str, Any], list[Payload]]:
+        """Ask, within the seconds given and what is left of those for all."""
+        total = self.limits.total_s
+        left = math.inf if total is None else total - self._spent
+        begin = time.monotonic()
+        try:
+            if left > 0:
+                return connection.ask(request, payloads, answer, min(seconds, left))
+        except Stopped as stop:
+            if stop.limit != "time" or seconds < left:
+                raise
+        finally:
+            with self._lock:
+                self._spent += time.monotonic() - begin
+        raise Stopped("time", f"stopped: all cases together took {total:g} s")
 
     def _open(self, connection: _Connection, openings: Sequence[Mapping[str, Any]]) -> None:
         for opening in openings:
             key = json.dumps(opening, sort_keys=True)
             if key not in connection.prepared:
-                text, _ = connection.ask(opening, (), Limits(text=_LISTING), max(_START_S, self.limits.case_s))
+                seconds = max(_START_S, self.limits.case_s)
+                text, _ = self._timed(connection, opening, (), Limits(text=_LISTING), seconds)
                 _check(text)
                 if "problem" in text:
                     raise Refused(text["problem"])
@@ -161,10 +190,12 @@ class Workers:
             return action(connection)
         except Stopped as stop:
             self._local.connection = None
-            if connection is not None:
-                connection.close()
             with self._lock:
                 self.stops.append(str(stop))
+                if connection in self._started:
+                    self._started.remove(connection)
+            if connection is not None:
+                connection.close()
             raise
 
     def _start(self) -> _Connection:
@@ -231,7 +262,7 @@ class _Connection:
             self._child: Child = sandbox.launch(
                 arguments,
                 isolation=isolation,
-                limits=limits,
+                limits=replace(limits, total_s=None),  # held here
                 readable=sandbox.python_roots(),
                 hidden=hidden,
                 mounts=mounts,
@@ -241,7 +272,8 @@ class _Connection:
             if shared:
                 os.close(shared[0])
         self._limits = limits
-        self._channel = Channel(self._child.stdout.fileno(), self._child.stdin.fileno(), shared[1] if shared else None)
+        self._shared = shared[1] if shared else None
+        self._channel = Channel(self._child.stdout.fileno(), self._child.stdin.fileno(), self._shared)
 
     def ask(
         self, request: Mapping[str, Any], payloads: Sequence[Payload], answer: Limits, seconds: float
@@ -268,7 +300,6 @@ class _Connection:
             "memory": f"stopped: more than {limits.memory / 2**30:g} GiB of memory",
             "processes": "stopped: too many processes",
             "log": f"stopped: more than {limits.log / 2**20:g} MiB of messages",
-            "time": f"stopped after {limits.total_s or limits.case_s:g} s",
             "crash: ended": "it ended without an answer",
             "crash: closed": "it closed its side without an answer",
         }
@@ -278,6 +309,9 @@ class _Connection:
 
     def close(self) -> None:
         self._child.close()
+        if self._shared is not None:
+            with contextlib.suppress(BufferError):
+                self._shared.close()  # else its pages, which the worker may all have filled, stay
 
 
 class WorkerSource:

@@ -213,7 +213,9 @@ def _open_all(paths: Sequence[Path], opener: Opener) -> tuple[list[_Entry], list
         except OSError as error:
             outcome.message = f"{path} cannot be read."
             got = error.strerror or str(error)
-            outcome.findings = (Finding.error("unreadable", path.name, "files that can be read", got, "Send it again."),)
+            outcome.findings = (
+                Finding.error("unreadable", path.name, "files that can be read", got, "Send it again."),
+            )
         else:
             outcome.id, outcome.findings = opened.submission.id, opened.submission.findings
             entries.append(_Entry(outcome, opened))

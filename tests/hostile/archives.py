@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from hostile.kind import CASES, Class, Place
 
 archives = Class()
@@ -44,7 +43,9 @@ def tarred(path: Path, place: Place, *extra: tuple[tarfile.TarInfo, bytes], mode
             out.addfile(info, io.BytesIO(data))
 
 
-def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "") -> tuple[tarfile.TarInfo, io.BytesIO]:
+def member(
+    name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = ""
+) -> tuple[tarfile.TarInfo, io.BytesIO]:
     info = tarfile.TarInfo(name)
     info.size, info.type, info.linkname = len(data), kind, link
     return info, io.BytesIO(data)
@@ -77,7 +78,9 @@ def zip_drive(place: Place, at: Path) -> None:
 
 @kind(REFUSED, "unsafe-name", suffix=".zip")
 def zip_steering_names(place: Place, at: Path) -> None:
-    zipped(at, place, ("\x1b[2J\x1b]0;owned\x07.png", b"x"), ("line\nerror [size] honest.png", b"x"), ("\u202egnp.b", b"x"))
+    zipped(
+        at, place, ("\x1b[2J\x1b]0;owned\x07.png", b"x"), ("line\nerror [size] honest.png", b"x"), ("\u202egnp.b", b"x")
+    )
 
 
 @kind(REFUSED, "unsafe-name", suffix=".zip")
@@ -183,21 +186,15 @@ def tar_with_holes(place: Place, at: Path) -> None:
     info = tarfile.TarInfo("c.png")
     info.type = tarfile.GNUTYPE_SPARSE
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
-    header[483:495] = struct.pack(">BQ", 0x80, 0).ljust(12, b"\0")[:4] + struct.pack(">Q", 16 << 30)
+    header[483:495] = b"\x80\0\0\0" + struct.pack(">Q", 16 << 30)
+    at.write_bytes(summed(header) + at.read_bytes())
+
+
+def summed(header: bytearray) -> bytes:
+    """Give a header of a tar archive its checksum."""
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
-    data = at.read_bytes()
-    end = data.rfind(b"\0" * 1024)
-    end -= end % 512
-    at.write_bytes(data[: len(data) - 20 * 512 + 0] if False else data[:_end(data)] + bytes(header) + bytes(1024))
-
-
-def _end(data: bytes) -> int:
-    """Where the members of a tar archive end."""
-    at = 0
-    while data[at : at + 512] != bytes(512):
-        at += 512 + -(-int(data[at + 124 : at + 135], 8) // 512) * 512
-    return at
+    return bytes(header)
 
 
 @kind(REFUSED, "not-a-file", says=("a link",))
@@ -276,7 +273,9 @@ def zip_bomb(place: Place, at: Path) -> None:
 def zip_whose_members_share_bytes(place: Place, at: Path) -> None:
     """A thousand names for the same bytes (CVE-2024-0450)."""
     data = place.png("a")
-    local = struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 33, zlib.crc32(data), len(data), len(data), 5, 0) + b"a.png"
+    local = (
+        struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 33, zlib.crc32(data), len(data), len(data), 5, 0) + b"a.png"
+    )
     directory = b""
     for number in range(1000):
         name = b"a.png" if number == 0 else b"x%03d.png" % number
@@ -346,7 +345,7 @@ def zip_in_a_zip(place: Place, at: Path) -> None:
         out.writestr("outputs.zip", inner.getvalue())
 
 
-# --- damaged, or something else ----------------------------------------------------------------------------------------
+# --- damaged, or something else --------------------------------------------------------------------------------------
 @kind(REFUSED, "archive", suffix=".zip")
 def zip_cut_short(place: Place, at: Path) -> None:
     zipped(at, place)
@@ -398,9 +397,7 @@ def tar_with_a_negative_size(place: Place, at: Path) -> None:
     info = tarfile.TarInfo("a.png")
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
     header[124:136] = b"\xff" * 12
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    at.write_bytes(bytes(header) + bytes(1024))
+    at.write_bytes(summed(header) + bytes(1024))
 
 
 @kind(REFUSED, "kind", suffix=".rar")

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hostile.kind import HEIGHT, WIDTH, Class, Place
 from numpy.typing import NDArray
 
-from hostile.kind import HEIGHT, WIDTH, Class, Place
 from support import put_mat73, save_mat73
 
 arrays = Class()
@@ -102,7 +102,9 @@ def npy_whose_header_is_code(place: Place, at: Path) -> None:
 def npy_of_impossible_shapes(place: Place, at: Path) -> None:
     at.mkdir()
     (at / "a.npy").write_bytes(header("{'descr': '|u1', 'fortran_order': False, 'shape': (-20, 24, 3), }"))
-    (at / "b.npy").write_bytes(header("{'descr': '|u1', 'fortran_order': False, 'shape': (1" + "0" * 3000 + ", 0, 3), }"))
+    (at / "b.npy").write_bytes(
+        header("{'descr': '|u1', 'fortran_order': False, 'shape': (1" + "0" * 3000 + ", 0, 3), }")
+    )
 
 
 @kind("part", "not-finite", says=("row 3, column 5",))

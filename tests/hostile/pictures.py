@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hostile.kind import HEIGHT, WIDTH, Class, Place
 from PIL import Image as PillowImage
 
 from evaluator.images import encode_png
-from hostile.kind import HEIGHT, WIDTH, Class, Place
 
 pictures = Class()
 kind = pictures.kind
@@ -69,7 +69,16 @@ def a_jpeg_of_4_billion_pixels(place: Place, at: Path) -> None:
 
 @kind("part", "size")
 def a_tiff_of_3_billion_pixels(place: Place, at: Path) -> None:
-    tags = [(256, 4, 60000), (257, 4, 60000), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (279, 4, 64)]
+    tags = [
+        (256, 4, 60000),
+        (257, 4, 60000),
+        (258, 3, 8),
+        (259, 3, 1),
+        (262, 3, 1),
+        (273, 4, 8),
+        (277, 3, 1),
+        (279, 4, 64),
+    ]
     directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", t, k, 1, v) for t, k, v in tags)
     beside(place, at, b"II*\0" + struct.pack("<I", 72) + bytes(64) + directory + bytes(4))
 

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hostile.kind import CASES, HEIGHT, WIDTH, Class, Kind, Place
 
 import evaluator
 from evaluator.images import encode_png
-from hostile.kind import CASES, HEIGHT, WIDTH, Kind, Place
 
-SECRET = "EVALUATOR_TEST_SECRET"
+VARIABLE = "EVALUATOR_TEST_SECRET"
 TOML = f"""
 id = "tiny"
 title = "Tiny task"
@@ -38,8 +38,7 @@ default_split = "two"
 clip = true
 
 [limits]
-case_s = 3
-memory_gib = 1
+LIMITS
 
 [ranking]
 by = ["psnr.f64"]
@@ -82,7 +81,6 @@ def place_in(root: Path) -> Iterator[Place]:
         (place.watched / "canary.txt").write_text("still here")
         for folder in (place.watched, place.reference().parent, place.given().parent):
             folder.chmod(0o777)
-        (root / "tiny.toml").write_text(TOML, encoding="utf-8")
         (root / "tmp").mkdir()
         yield place
         try:
@@ -111,8 +109,9 @@ class Night:
     """What the run as a whole did wrong."""
 
 
-def run(place: Place, command: str, kinds: Sequence[Kind], **environment: str) -> tuple[Night, dict[str, Path]]:
+def run(place: Place, command: str, chosen: Class, kinds: Sequence[Kind]) -> tuple[Night, dict[str, Path]]:
     """Write the submissions, score them all in one run beside an honest one, rank them, and build the site."""
+    (place.root / "tiny.toml").write_text(TOML.replace("LIMITS", chosen.limits), encoding="utf-8")
     place.submissions.mkdir()
     honest = place.put(place.submissions / "honest")
     paths = {kind.name: place.submissions / f"{kind.name}{kind.suffix}" for kind in kinds}
@@ -123,13 +122,12 @@ def run(place: Place, command: str, kinds: Sequence[Kind], **environment: str) -
     before = snapshot(place)
 
     def evaluate(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("EVALUATOR_SANDBOX")}
-        env = {**kept, SECRET: place.secret, "TMPDIR": str(place.root / "tmp"), **environment}
+        env = {**os.environ, VARIABLE: place.secret, "TMPDIR": str(place.root / "tmp")}
         words = [command, *map(os.fsencode, arguments)]
         return subprocess.run(words, cwd=place.root, env=env, capture_output=True, timeout=570, check=False)
 
     task, data = place.root / "tiny.toml", place.data
-    done = evaluate("--task", task, "--data", data, "--workers", "2", "--format", "json", *given)
+    done = evaluate("--task", task, "--data", data, "--workers", str(chosen.workers), "--format", "json", *given)
     problems = [f"left running: {name}" for name in left_running(place.marker)]
     rank = evaluate("rank", "--task", task)
     site = evaluate("site", "--task", task, "--data", data)
@@ -167,7 +165,9 @@ def wrong(night: Night, kinds: Sequence[Kind], paths: dict[str, Path]) -> list[s
     honest = night.results.get(str(place.submissions / "honest"))
     problems += _scored("honest", honest, place.psnr(right["honest"]))
     for kind in kinds:
-        result = night.results.get(str(paths[kind.name]).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape"))
+        result = night.results.get(
+            str(paths[kind.name]).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+        )
         if result is None:
             problems.append(f"{kind.name}: no result")
             continue
@@ -198,7 +198,9 @@ def _unlike(kind: Kind, result: dict[str, Any]) -> list[str]:
     for finding in result["findings"]:
         empty = [name for name in ("code", "file", "expected", "got", "fix") if not finding[name].strip()]
         problems += [f"{kind.name}: a finding without {empty}: {finding}"] if empty else []
-        problems += [f"{kind.name}: a code {finding['code']!r}"] if not re.fullmatch("[a-z0-9-]{1,40}", finding["code"]) else []
+        problems += (
+            [f"{kind.name}: a code {finding['code']!r}"] if not re.fullmatch("[a-z0-9-]{1,40}", finding["code"]) else []
+        )
         problems += [f"{kind.name}: {c!r} in a finding" for c in steering("".join(finding.values()).encode())]
         problems += [f"{kind.name}: a finding of {len(str(finding))} characters"] if len(str(finding)) > 12_000 else []
     return problems
@@ -233,7 +235,9 @@ class _Active(HTMLParser):
         if tag in ("iframe", "object", "embed", "form", "base", "style"):
             self.found.append(f"<{tag}>")
         for name, value in values.items():
-            address = name in ("href", "src", "action") and re.match(r"\s*(?!https?:)[a-z]+:", value or "", re.IGNORECASE)
+            address = name in ("href", "src", "action") and re.match(
+                r"\s*(?!https?:)[a-z]+:", value or "", re.IGNORECASE
+            )
             if name.startswith("on") or name == "style" or address:
                 self.found.append(f"{name}={value!r} in <{tag}>")
 

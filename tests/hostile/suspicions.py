@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from hostile.kind import CASES, Class, Place
 
 from evaluator.images import encode_png
-from hostile.kind import CASES, Class, Place
 
 suspicions = Class()
 kind = suspicions.kind
