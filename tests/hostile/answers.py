@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hostile.code import attack
+from hostile.attacks import attack
 from hostile.kind import Class, Place
 
 answers = Class(limits="case_s = 60\nmemory_gib = 1")

@@ -10,7 +10,8 @@ import pytest
 from hostile.answers import answers
 from hostile.archives import archives
 from hostile.arrays import arrays
-from hostile.code import code, endless, later
+from hostile.attacks import code, endless, later
+from hostile.models import models
 from hostile.pictures import pictures
 from hostile.printing import printing
 from hostile.run import clear, place_in, run, wrong
@@ -26,6 +27,7 @@ CLASSES = {
     "printing": printing,
     "code": code,
     "endless": endless,
+    "models": models,
     "answers": answers,
     "later": later,
     "suspicions": suspicions,
