@@ -65,8 +65,9 @@ def _folder_in_words(name: str) -> str:
 def show(task: str, output_format: str) -> None:
     """Show a task: inputs, protocol, metrics, ranking rule, splits and how to get their data."""
     from evaluator import metrics
-    from evaluator.cli.output import print_json, safe
+    from evaluator.cli.output import print_json
     from evaluator.tasks import load_task
+    from evaluator.text import safe
 
     chosen = load_task(task)
     spec = chosen.spec

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.images.jit import njit
-
 from evaluator.metrics import ms_ssim, ssim
 from evaluator.metrics.ms_ssim import WEIGHTS
 from evaluator.metrics.windows import gaussian_taps

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-
-from evaluator.images.jit import njit
 from scipy import special
 
+from evaluator.images.jit import njit
 from evaluator.metrics import niqe
 from evaluator.metrics.contract import Image, Measured
 from evaluator.metrics.niqe import Params

@@ -26,6 +26,7 @@ from evaluator.metrics.lpips_net import limit_threads
 from evaluator.results import (
     CaseRow,
     DatasetInfo,
+    GroupMean,
     MetricResult,
     Scorecard,
     Store,
@@ -147,6 +148,7 @@ def score(
         with _closing(entries):
             _run(entries, split, split.task.spec.metrics, workers=workers, executor=executor, progress=progress)
             _suspect(entries, split)
+            _note_replaced(entries, split, store, leaderboards)
             for entry in entries:
                 card, table = _scorecard(entry, split, started, time.perf_counter() - clock, leaderboards)
                 entry.outcome.card = card
@@ -236,7 +238,7 @@ def _resume(entry: _Entry, split: Split, store: Store) -> None:
     entry.journal = Journal(folder / JOURNAL, key, entry.submission.id)
     for case, result in entry.journal.open().items():
         # A case without an output costs nothing to look at again, and its output may have come since.
-        known = case in split.case_ids and result.output
+        known = case in split.case_ids and bool(result.output)
         known = known and not any(s.state is State.UNAVAILABLE for s in result.scores.values())
         if known and entry.opened.provider.unchanged(case, result.output, result.output_sha256, _RESUME_LIMIT):
             entry.done[case] = result
@@ -337,6 +339,25 @@ def _findings(entry: _Entry, split: Split) -> tuple[Finding, ...]:
     return (*(entry.submission_findings or entry.submission.findings), *found)
 
 
+def _note_replaced(entries: Sequence[_Entry], split: Split, store: Store, leaderboards: Path) -> None:
+    """Say where a result is about to take the place of that of another folder."""
+    earlier = {c.submission.id: c for c in store.read(split.task.id, split.name)}
+    for entry in entries:
+        old = earlier.get(entry.submission.id)
+        if old is not None and old.submission.source != _where(entry.submission, leaderboards):
+            got = f"it replaces the result of {old.started}, which was read from {old.submission.source}"
+            fix = 'If they are two submissions, set id = "..." in submission.toml and score both again.'
+            finding = Finding.warning("replaces", entry.submission.id, "a result of its own", got, fix)
+            entry.submission_findings = (*(entry.submission_findings or entry.submission.findings), finding)
+
+
+def _where(submission: Submission, leaderboards: Path) -> str:
+    # A baseline may lie in the installed package: its name is enough.
+    if submission.is_baseline:
+        return f"baselines/{submission.id}"
+    return Path(os.path.relpath(submission.source.path.resolve(), leaderboards.resolve())).as_posix()
+
+
 def _suspect(entries: Sequence[_Entry], split: Split) -> None:
     """Note what the outputs of teams gave away: for the organiser to judge."""
 
@@ -374,6 +395,7 @@ def _scorecard(
         protocol=spec.protocol.model_dump(mode="json"),
         rules_digest=split.task.rules_digest(),
         metrics=aggregated,
+        groups=_groups(results, split),
         arithmetic="compiled" if split.pixels >= _COMPILE_FROM else "plain",
         runtime=summarise([r.runtime_s for r in timed if r.runtime_s is not None], [r.pixels for r in timed]),
         findings=_findings(entry, split),
@@ -386,11 +408,27 @@ def _scorecard(
     return card, table
 
 
+def _groups(results: Sequence[CaseResult], split: Split) -> dict[str, dict[str, GroupMean]]:
+    """Return the means over each group of cases, by group and metric; empty if the split has no groups."""
+    spec = split.task.spec
+    members: dict[str, list[CaseResult]] = {}
+    for result in results:
+        if group := split.group(result.case):
+            members.setdefault(group, []).append(result)
+    found: dict[str, dict[str, GroupMean]] = {}
+    for group, cases in sorted(members.items()):
+        found[group] = {}
+        for metric in spec.metrics:
+            contract = metrics.get(metric).contract
+            values = metrics.aggregate(contract, [r.scores[metric] for r in cases], spec.ranking.missing)
+            found[group][metric] = GroupMean(state=values.state, value=values.value, cases=len(cases))
+    return found
+
+
 def _describe(entry: _Entry, results: Sequence[CaseResult], leaderboards: Path) -> SubmissionInfo:
     submission, manifest = entry.submission, entry.submission.manifest
     outputs = "".join(f"{r.output_sha256 or r.case + ': none'}\n" for r in results)
     links = manifest.links.model_dump(exclude_none=True)
-    path = submission.source.path.resolve()
     return SubmissionInfo(
         id=submission.id,
         team=manifest.team,
@@ -402,9 +440,6 @@ def _describe(entry: _Entry, results: Sequence[CaseResult], leaderboards: Path) 
         kind=manifest.kind,
         baseline=submission.is_baseline,
         digest=entry.opened.digest or hashlib.sha256(outputs.encode()).hexdigest(),
-        # A baseline may lie in the installed package: its name is enough.
-        source=f"baselines/{submission.id}"
-        if submission.is_baseline
-        else Path(os.path.relpath(path, leaderboards.resolve())).as_posix(),
+        source=_where(submission, leaderboards),
         reported=manifest.reported.model_dump(exclude_none=True),
     )

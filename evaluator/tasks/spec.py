@@ -17,7 +17,18 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-GENERATOR_NAMES = ("sidd_noise",)
+GENERATOR_NAMES = (
+    "sidd_noise",
+    "motion_blur",
+    "display_psf",
+    "dual_pixel",
+    "dual_pixel_8",
+    "dual_pixel_radial",
+    "dual_pixel_disparity",
+    "phone_to_dslr",
+    "under_exposed",
+    "under_exposed_boxes",
+)
 """Generators of `evaluator.tasks.mini`, named here so that a task file is checked without loading them."""
 RESERVED = ("site", "outputs", "published")
 FORMULA_FUNCTIONS = frozenset({"min", "max", "exp", "log", "sqrt"})

@@ -19,7 +19,7 @@ def pairs_spec() -> MakePairs:
     """Make a split of pairs; keywords replace its fields."""
 
     def make(**fields: Any) -> FilesSplit:
-        usual = {**COMMON, "reader": "pairs", "count": 5, "inputs": "in/*.png", "references": "ref/*.png"}
+        usual = {**COMMON, "reader": "files", "count": 5, "inputs": "in/*.png", "references": "ref/*.png"}
         return FilesSplit.model_validate({**usual, **fields})
 
     return make

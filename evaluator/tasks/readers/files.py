@@ -48,7 +48,7 @@ class FilesReader:
         for role, files in by_role.items():
             for case in (c for c in cases if c not in files):
                 have = next(f[case] for f in by_role.values() if case in f)
-                wanted = f"{role} of case {case}"
+                wanted = filled(self.spec.roles()[role][0], case)
                 fix = "Get the data set again."
                 findings.append(Finding.error("data-missing", wanted, f"the partner of {have}", "no such file", fix))
         if not findings and len(cases) != self.spec.count:
@@ -157,7 +157,10 @@ class FilesReader:
 
 
 def matches(folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
-    """Yield (case id, path below the folder) of the files that a pattern names, sorted by path."""
+    """Yield (case id, path below the folder) of the files that a pattern names, sorted by path.
+
+    A suffix that a last `*` stands for is no part of the id.
+    """
     tokens = _TOKEN.findall(pattern)
     literals = [re.escape(part) for part in _TOKEN.split(pattern)]
     groups = ["([^/]*)" if t == "*" else "(" + "|".join(map(re.escape, t[1:-1].split(","))) + ")" for t in tokens]
@@ -169,4 +172,12 @@ def matches(folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
     for name in sorted(names):
         matched = expression.fullmatch(name)
         if matched and not any(part.startswith(_HIDDEN) for part in name.split("/")):
-            yield "/".join(matched.groups()), name
+            case = "/".join(matched.groups())
+            yield (case.rpartition(".")[0] or case) if pattern.endswith("*") else case, name
+
+
+def filled(pattern: str, case: str) -> str:
+    """Return the name of the file that a pattern has for a case."""
+    count = len(_TOKEN.findall(pattern))
+    values = iter(case.split("/", count - 1))
+    return _TOKEN.sub(lambda _: next(values, "*"), pattern)

@@ -248,6 +248,13 @@ say([refused(a) for a in attacks] + [refused(lambda: os.mkdir(folder + "/new")) 
     assert "done" not in said[3:]
 
 
+def test_what_surrounds_the_scratch_is_read_only(answer: Answer, isolated: Isolation) -> None:
+    if isolated.level is not Level.A:
+        pytest.skip("it is the file system of the host there")
+    flags = answer(isolated, "say([os.statvfs(folder).f_flag for folder in ('/', '/dev', '/usr')])")
+    assert all(flag & os.ST_RDONLY for flag in flags)
+
+
 def test_shared_memory_has_a_size_too(answer: Answer, isolated: Isolation) -> None:
     if isolated.level is not Level.A:
         assert "EACCES" in answer(isolated, f"{REFUSED}\nsay(refused(lambda: open('/dev/shm/x', 'w')))")

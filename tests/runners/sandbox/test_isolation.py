@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,8 +88,6 @@ def test_a_kernel_without_landlock_is_noticed(monkeypatch: pytest.MonkeyPatch) -
     blind = Path(command.__file__).with_name("confine.py").read_text(encoding="utf-8")
     broken = blind.replace("answer: int = LIBC.syscall(444,", "answer: int = LIBC.syscall(9999,")
     assert broken != blind
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         script = Path(folder) / "confine.py"
@@ -107,10 +106,13 @@ print(json.dumps([found.level, found.sentence, dict(found.refused), found.failed
 """
 
 
+def packages() -> list[str]:
+    return [str(Path(evaluator.__file__).parent.parent), *(p for p in sys.path if "-packages" in p)]
+
+
 def elsewhere(*before: str) -> list[object]:
     """Find the isolation in another process, started by a command."""
-    packages = [str(Path(evaluator.__file__).parent.parent), *(p for p in sys.path if "-packages" in p)]
-    environment = {"PYTHONPATH": ":".join(packages), "PATH": "/usr/bin:/bin", "HOME": "/"}
+    environment = {"PYTHONPATH": ":".join(packages()), "PATH": "/usr/bin:/bin", "HOME": "/"}
     python = sys.executable if os.getuid() != 0 or not before else "/usr/bin/python3"
     done = subprocess.run(
         [*before, python, "-c", SCRIPT], env=environment, capture_output=True, text=True, cwd="/", check=False
@@ -134,6 +136,34 @@ def test_a_plain_user_gets_the_same_levels(level: Level) -> None:
     assert found[0] == level, found[2]
     assert found[3] == ([] if level is Level.A else [probing.STAT])
     assert found[4] is None
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="only root can become another user")
+@pytest.mark.parametrize("tests", ["test_escape.py", "test_ending.py"])
+def test_a_plain_user_is_kept_in_and_nothing_of_it_is_left(tests: str) -> None:
+    elsewhere(*USER)  # skips where that user cannot load the package
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, 1001, 1001)
+        environment = {"PYTHONPATH": ":".join(packages()), "PATH": "/usr/bin:/bin", "HOME": folder, "TMPDIR": folder}
+        chosen = [
+            "-k",
+            "not outlives_the_harness and not frames",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            str(Path(__file__).with_name(tests)),
+        ]
+        done = subprocess.run(
+            [*USER, "/usr/bin/python3", "-m", "pytest", *chosen],
+            env=environment,
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if "No module named pytest" in done.stderr or "not accessible" in done.stderr:
+        pytest.skip(done.stderr.strip().splitlines()[-1])
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
