@@ -220,8 +220,9 @@ def detections_command(
     """
     from dataclasses import asdict
 
-    from evaluator.cli.output import print_findings, print_json, print_table, safe
+    from evaluator.cli.output import print_findings, print_json, print_table
     from evaluator.scoring import score_detections
+    from evaluator.text import safe
 
     scores = score_detections(detections, truth, part=split, left_out=without)
     print_findings(scores.findings)
