@@ -96,7 +96,12 @@ def test_what_the_wheel_must_carry_is_there() -> None:
 
     assert set(baseline_names()) >= {"identity", "nlm", "bilateral", "tv"}
     assert set(evaluator.task_ids()) >= {"sidd", "dped"}
-    for pattern in ("tasks/definitions/*.sha256", "site/templates/*.html", "site/static/*.js"):
+    for pattern in (
+        "tasks/definitions/*.sha256",
+        "tasks/templates/*.toml",
+        "site/templates/*.html",
+        "site/static/*.js",
+    ):
         assert list(PACKAGE.glob(pattern)), pattern
 
 

@@ -244,7 +244,8 @@ def detections_command(
         rows.append(["mean", f"{eleven.value:.4f}", f"{area.value:.4f}"])
         head = ["class", "map.voc07", "map.voc", "objects", "difficult", "boxes", "hits", "duplicates", "misses"]
         print_table([*head, "ignored"], rows)
-        click.echo(f"Mean over {len(area.classes)} classes with objects to be found, in {scores.cases} images.")
+        classes = f"{len(area.classes)} class{'es' if len(area.classes) > 1 else ''}"
+        click.echo(f"Mean over {classes} with objects to be found, in {scores.cases} images.")
         if area.without_truth:
             left = ", ".join(f"{name} ({count})" for name, count in area.without_truth.items())
             click.echo(safe(f"Left out, having none: {left}."))
