@@ -53,7 +53,10 @@ def _explain(model: type[BaseModel], problem: Mapping[str, Any], file: str, code
         return Finding.error(code, file, "only known keys", f"the key {key}", hint)
     if problem["type"] == "missing":
         return Finding.error(code, file, f"the key {key}", "nothing", "Add it.")
-    got = repr(problem.get("input"))
+    try:
+        got = repr(problem.get("input"))
+    except RecursionError:  # dotted keys nest without limit
+        got = "a value nested too deeply to be shown"
     message = str(problem["msg"]).removeprefix("Value error, ")
     got = got if len(got) <= 80 else got[:77] + "..."
     return Finding.error(code, file, f"{key}: {message[:1].lower()}{message[1:]}", got, f"Correct {key}.")

@@ -18,6 +18,7 @@ _VERBS = (
     "check",
     "rank",
     "site",
+    "audit",
     "tasks",
     "data",
     "metrics",

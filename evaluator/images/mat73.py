@@ -17,6 +17,8 @@ from evaluator.images.mat5 import Allocate, Variable, check_element
 from evaluator.images.pixels import ImageProblem
 
 MAGIC = b"MATLAB 7.3 MAT-file"
+allowed = True
+"""Whether this process may open HDF5 files: not where nothing keeps it from doing harm."""
 _DTYPES = {"uint8": "u1", "uint16": "u2", "single": "f4", "double": "f8"}
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 _VARIABLES_LIMIT = 1000
@@ -43,9 +45,16 @@ class Mat73:
             allocate: makes the arrays that values are read into.
 
         Raises:
-            ImageProblem: the package h5py is not installed.
+            ImageProblem: the package h5py is not installed, or HDF5 files may not be opened.
             OSError: it is no HDF5 file.
         """
+        if not allowed:
+            raise ImageProblem(
+                "isolation",
+                expected="isolation for a MAT-file of version 7.3, which can name other files",
+                got="none on this machine",
+                fix="Save with -v7, or as .npy; or see what `evaluate doctor` says is needed.",
+            )
         try:
             import h5py
         except ImportError:

@@ -5,7 +5,7 @@ from evaluator.ingest.detections import read_detections
 from evaluator.ingest.manifest import FILE_NAME, Manifest
 from evaluator.ingest.reader import Expected, Reading, examine, fetch, judge, read_output, suspect_range
 from evaluator.ingest.sources import FolderSource, Source, TarSource, ZipSource, open_source
-from evaluator.ingest.submission import Submission, open_submission
+from evaluator.ingest.submission import Submission, open_submission, submission_id
 
 __all__ = [
     "FILE_NAME",
@@ -27,5 +27,6 @@ __all__ = [
     "open_submission",
     "read_detections",
     "read_output",
+    "submission_id",
     "suspect_range",
 ]

@@ -16,6 +16,9 @@ from evaluator.ingest.sources import ARCHIVE_SUFFIXES, Source, TooLarge, open_so
 from evaluator.typed_toml import SIZE_LIMIT, parse_toml
 
 _JUNK_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")
+_JUNK_FOLDERS = ("__MACOSX", "__pycache__")
+_HINTS = 20
+"""Missing outputs for which a file is looked for that may be meant: comparing names takes time."""
 _DOCUMENTS = (".md", ".txt", ".toml", ".pdf", ".rst")
 
 
@@ -102,12 +105,13 @@ def open_submission(path: Path, case_ids: Sequence[str], source: Source | None =
 
 
 def _without_junk(names: Mapping[str, int]) -> tuple[dict[str, int], list[Finding]]:
-    """Leave out what macOS and Windows add to folders and archives, with one note."""
-    junk = [
-        name
-        for name in names
-        if "__MACOSX" in (parts := name.split("/")) or parts[-1] in _JUNK_FILES or parts[-1].startswith("._")
-    ]
+    """Leave out what macOS, Windows and Python add to folders and archives, with one note."""
+
+    def added(name: str) -> bool:
+        *folders, file = name.split("/")
+        return any(f in _JUNK_FOLDERS for f in folders) or file in _JUNK_FILES or file.startswith("._")
+
+    junk = [name for name in names if added(name)]
     if not junk:
         return dict(names), []
     note = Finding.note("junk", some(junk), "outputs", f"{len(junk)} system files", "They are left out.")
@@ -136,14 +140,19 @@ def _read_manifest(source: Source, names: Mapping[str, int], prefix: str) -> tup
     return parse_toml(Manifest, data, name, "manifest")
 
 
-def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
+def submission_id(path: Path, manifest: Manifest) -> str:
+    """Return a submission's id: what its manifest says, else its file's or folder's name."""
     resolved = path.resolve()
     name = resolved.name.lower()
     if resolved.is_file():
         suffix = next((s for s in ARCHIVE_SUFFIXES if name.endswith(s)), resolved.suffix)
         name = name[: len(name) - len(suffix)]
     derived = re.sub(r"[^a-z0-9_.-]+", "-", name)
-    identifier = manifest.id or derived.strip("-._")[:40].strip("-._") or "submission"
+    return manifest.id or derived.strip("-._")[:40].strip("-._") or "submission"
+
+
+def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
+    identifier = submission_id(path, manifest)
     if identifier in RESERVED:
         fix = f'Rename it, or set id = "..." in {FILE_NAME}.'
         return identifier, Finding.error("id-taken", str(path), "a name that is not the harness's own", identifier, fix)
@@ -152,7 +161,7 @@ def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
         return identifier, Finding.error(
             "id-taken",
             str(path),
-            "an id that no baseline has",
+            "an id that no baseline and no part of the pages has",
             identifier,
             f'Rename it, or set id = "..." in {FILE_NAME}.',
         )
@@ -197,10 +206,8 @@ def _match(names: Mapping[str, int], folder: str, case_ids: Sequence[str]) -> _M
                 "Keep one of them.",
             )
         else:
-            close = (
-                difflib.get_close_matches(f"{base}{case}.png", others, n=1, cutoff=0.85) if len(others) < 100 else []
-            )
-            hint = f" Is it {close[0]}?" if close else ""
+            close = _likely(f"{base}{case}", others) if len(blocked) < _HINTS else ""
+            hint = f" Is it {close}?" if close else ""
             blocked[case] = Finding.error(
                 "missing-output",
                 f"{base}{case}.png",
@@ -219,6 +226,14 @@ def _match(names: Mapping[str, int], folder: str, case_ids: Sequence[str]) -> _M
             )
         )
     return _Matching(files, blocked, twice, findings)
+
+
+def _likely(wanted: str, others: Sequence[str]) -> str:
+    """Return the file that may be meant by a name without suffix; empty if there is none, or too many to compare."""
+    if len(others) >= 100:
+        return ""
+    same = [name for name in others if PurePosixPath(name).with_suffix("").as_posix().casefold() == wanted.casefold()]
+    return next(iter(same or difflib.get_close_matches(f"{wanted}.png", others, n=1, cutoff=0.85)), "")
 
 
 def _nothing_matches(path: Path, names: Iterable[str], case_ids: Sequence[str], base: str) -> Finding:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _FIRST = ("case", "output", "output_sha256")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+"""What makes a spreadsheet take a text for a formula, and what keeps it from that."""
 _EXTRA = ":"  # between a metric's id and the name of what it publishes beside its value
 
 

@@ -50,6 +50,13 @@ class Store:
         write_atomically(folder / CARD, text + "\n")
         return folder / CARD
 
+    def source(self, task: str, split: str, submission: str) -> str:
+        """Return where the files of a result were; empty if there is none yet, or none that can be read."""
+        try:
+            return _load(self.folder(task, split, submission) / CARD).submission.source
+        except (OSError, EvaluatorError):
+            return ""
+
     def read(self, task: str, split: str) -> list[Scorecard]:
         """Return all scorecards of a split, sorted by submission.
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 import threading
-import unicodedata
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from evaluator.findings import EvaluatorError, Finding
@@ -22,6 +24,7 @@ from evaluator.ingest.sources import Source, TooLarge
 from evaluator.runners import sandbox
 from evaluator.runners.frames import Array, Channel, Closed, FrameError, Limits, Payload, Timeout, share
 from evaluator.runners.sandbox import Child, Isolation
+from evaluator.text import safe
 
 _SHARED = 1 << 28  # bytes of shared memory; larger payloads go through the pipe
 _LISTING = 1 << 26
@@ -29,14 +32,17 @@ _START_S = 60.0
 _END_S = 5.0
 _STOPS = 5
 _TEXT_LIMIT = 2000
+_SHA256 = re.compile("[0-9a-f]{64}")
+_CODE = re.compile("[a-z0-9-]{1,40}")
 _PEAKS = {"uint8": 255.0, "uint16": 65535.0}
+_HEADER = TypeAdapter(Header)
 
 
 class Stopped(Exception):
     """The worker was ended before it answered.
 
-    `limit` is a name for programs (`time`, `memory`, `processes`, `log`, `answer`, `crash`, `given-up`), the message is
-    for people.
+    `limit` is a name for programs (`time`, `memory`, `processes`, `log`, `disk`, `answer`, `crash`, `exit`,
+    `given-up`), the message is for people.
     """
 
     def __init__(self, limit: str, message: str) -> None:
@@ -56,11 +62,20 @@ class Refused(Exception):
         self.problem: Mapping[str, Any] = problem if isinstance(problem, dict) else {}
 
 
+class Answer(NamedTuple):
+    """What a worker sent back; nothing of it can be believed."""
+
+    text: dict[str, Any]
+    payloads: list[Payload]
+    seconds: float
+    """From the request to the answer, by this process's clock."""
+
+
 T = TypeVar("T")
 
 
 class Workers:
-    """The workers of one submission: one for each thread that asks, started when it first does. Cheap to pickle.
+    """The workers of one submission: as many as threads ask at a time, started when they are needed. Cheap to pickle.
 
     They share nothing with those of other submissions. A worker that was stopped is started again for the next case;
     after five stops no more cases are tried.
@@ -73,6 +88,7 @@ class Workers:
         *,
         mounts: Mapping[Path, str] | None = None,
         hidden: Sequence[Path] = (),
+        hdf5: bool = True,
     ) -> None:
         """Prepare to start workers.
 
@@ -81,18 +97,20 @@ class Workers:
             limits: of each worker; `case_s` is the time for one answer.
             mounts: what they may read: path → name inside.
             hidden: folders that must stay out of sight (data sets, results).
+            hdf5: whether they may open HDF5 files.
         """
         self.isolation, self.limits = isolation, limits
-        self._mounts, self._hidden = dict(mounts or {}), tuple(hidden)
+        self._mounts, self._hidden, self._hdf5 = dict(mounts or {}), tuple(hidden), hdf5
         self._key = uuid.uuid4().hex
-        self._local = threading.local()
         self._lock = threading.Lock()
         self._started: list[_Connection] = []
+        self._idle: list[_Connection] = []
         self.stops: list[str] = []
         """What was stopped, in words."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _here, (self._key, self.isolation, self.limits, self._mounts, self._hidden)
+        arguments = {"isolation": self.isolation, "limits": self.limits, "mounts": self._mounts, "hidden": self._hidden}
+        return _here, (self._key, {**arguments, "hdf5": self._hdf5})
 
     def inside(self, path: Path) -> str:
         """Return where a worker finds a mounted path."""
@@ -105,8 +123,8 @@ class Workers:
         *,
         answer: Limits,
         first: Sequence[Mapping[str, Any]] = (),
-    ) -> tuple[dict[str, Any], list[Payload]]:
-        """Send a request to this thread's worker and return its answer.
+    ) -> Answer:
+        """Send a request to a worker and return its answer.
 
         Args:
             request: the job and its arguments.
@@ -117,65 +135,75 @@ class Workers:
         Raises:
             Stopped: it was stopped, or died.
             Failed: it said that it could not.
+            Refused: it will not open what it was given first.
+            EvaluatorError: no worker can be started.
         """
-        text, arrays = self._guarded(lambda connection: self._ask(connection, request, payloads, answer, first))
-        return _check(text), arrays
+
+        def action(connection: _Connection) -> Answer:
+            self._open(connection, first)
+            return _check(connection.ask(request, payloads, answer, self.limits.case_s))
+
+        return self._guarded(action)
 
     def prepare(self, *openings: Mapping[str, Any]) -> None:
-        """Send requests that a fresh worker needs, unless this thread's worker had them; errors as for `ask`."""
-        self._guarded(lambda connection: self._open(connection, openings))
+        """Send requests that a fresh worker needs, unless it had them.
 
-    def _ask(
-        self,
-        connection: _Connection,
-        request: Mapping[str, Any],
-        payloads: Sequence[Payload],
-        answer: Limits,
-        first: Sequence[Mapping[str, Any]],
-    ) -> tuple[dict[str, Any], list[Payload]]:
-        self._open(connection, first)
-        return connection.ask(request, payloads, answer, self.limits.case_s)
+        Raises:
+            Stopped, Failed: as for `ask`.
+            Refused: it will not open what it was given.
+        """
+        self._guarded(lambda connection: self._open(connection, openings))
 
     def _open(self, connection: _Connection, openings: Sequence[Mapping[str, Any]]) -> None:
         for opening in openings:
             key = json.dumps(opening, sort_keys=True)
             if key not in connection.prepared:
-                text, _ = connection.ask(opening, (), Limits(text=_LISTING), max(_START_S, self.limits.case_s))
-                _check(text)
+                text = _check(
+                    connection.ask(opening, (), Limits(text=_LISTING), max(_START_S, self.limits.case_s))
+                ).text
                 if "problem" in text:
                     raise Refused(text["problem"])
                 connection.prepared.add(key)
 
     def _guarded(self, action: Callable[[_Connection], T]) -> T:
-        """Do something with this thread's worker; if it is stopped, note it and have the next start afresh."""
+        """Do something with a worker that nobody else asks; if it is stopped, note it and never use it again."""
         if len(self.stops) >= _STOPS:
             raise Stopped("given-up", f"given up after {_STOPS} stops; the first: {self.stops[0]}")
-        connection: _Connection | None = getattr(self._local, "connection", None)
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        connection = connection or self._start()
         try:
-            connection = connection or self._start()
-            return action(connection)
-        except Stopped as stop:
-            self._local.connection = None
-            if connection is not None:
-                connection.close()
-            with self._lock:
-                self.stops.append(str(stop))
+            result = action(connection)
+        except (Failed, Refused):
+            self._free(connection)
             raise
+        except BaseException as error:  # an answer may still be on its way, to be taken for another's
+            connection.close()
+            with self._lock:
+                self._started.remove(connection)
+                if isinstance(error, Stopped):
+                    self.stops.append(str(error))
+            raise
+        self._free(connection)
+        return result
 
     def _start(self) -> _Connection:
-        connection = _Connection(self.isolation, self.limits, self._mounts, self._hidden)
-        self._local.connection = connection
+        connection = _Connection(self.isolation, self.limits, self._mounts, self._hidden, hdf5=self._hdf5)
         with self._lock:
             self._started.append(connection)
         return connection
 
+    def _free(self, connection: _Connection) -> None:
+        with self._lock:
+            self._idle.append(connection)
+
     def close(self) -> None:
-        """End all workers."""
+        """End all workers; nobody may be asking one."""
         with self._lock:
             for connection in self._started:
                 connection.close()
             self._started.clear()
-            self._local = threading.local()
+            self._idle.clear()
 
     def __enter__(self) -> Workers:
         return self
@@ -184,25 +212,24 @@ class Workers:
         self.close()
 
 
-_ELSEWHERE: dict[str, Workers] = {}
+_ELSEWHERE: dict[tuple[int, str], Workers] = {}
 _KEPT = 16
 
 
-def _here(
-    key: str, isolation: Isolation, limits: sandbox.Limits, mounts: dict[Path, str], hidden: tuple[Path, ...]
-) -> Workers:
+def _here(key: str, arguments: dict[str, Any]) -> Workers:
     """Return the workers that a process to which jobs are sent has for a submission, so that jobs share them."""
-    if key not in _ELSEWHERE:
+    own = (os.getpid(), key)  # a fork must not talk to the workers of the process that it came from
+    if own not in _ELSEWHERE:
         while len(_ELSEWHERE) >= _KEPT:
             _ELSEWHERE.pop(next(iter(_ELSEWHERE))).close()
-        _ELSEWHERE[key] = Workers(isolation, limits, mounts=mounts, hidden=hidden)
-    return _ELSEWHERE[key]
+        _ELSEWHERE[own] = Workers(**arguments)
+    return _ELSEWHERE[own]
 
 
-def _check(text: dict[str, Any]) -> dict[str, Any]:
-    if "failed" in text:
-        raise Failed(shown(str(text["failed"])))
-    return text
+def _check(answer: Answer) -> Answer:
+    if "failed" in answer.text:
+        raise Failed(shown(str(answer.text["failed"])))
+    return answer
 
 
 class _Connection:
@@ -214,10 +241,12 @@ class _Connection:
         limits: sandbox.Limits,
         mounts: Mapping[Path, str],
         hidden: Sequence[Path],
+        *,
+        hdf5: bool,
     ) -> None:
         self.prepared: set[str] = set()
         shared = share(_SHARED)
-        arguments = [sys.executable, "-I", "-m", "evaluator.runners.worker"]
+        arguments = [sys.executable, "-I", "-m", "evaluator.runners.worker", "hdf5" if hdf5 else "no-hdf5"]
         descriptors = []
         if shared:
             arguments += [str(shared[0]), str(_SHARED)]
@@ -237,13 +266,23 @@ class _Connection:
                 os.close(shared[0])
         self._limits = limits
         self._channel = Channel(self._child.stdout.fileno(), self._child.stdin.fileno(), shared[1] if shared else None)
-
-    def ask(
-        self, request: Mapping[str, Any], payloads: Sequence[Payload], answer: Limits, seconds: float
-    ) -> tuple[dict[str, Any], list[Payload]]:
         try:
+            self.ask({"job": "ping"}, (), Limits(), _START_S)
+        except Stopped as stop:  # nothing of the submission was opened yet: it is not to blame
+            self.close()
+            raise EvaluatorError(f"No process can be started to read submissions in: {stop}") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, request: Mapping[str, Any], payloads: Sequence[Payload], answer: Limits, seconds: float) -> Answer:
+        begin = time.perf_counter()
+        try:
+            if self._channel.spoke():
+                raise FrameError("it came before it was asked for")
             self._channel.send(request, payloads, seconds=seconds)
-            return self._channel.receive(answer, seconds=seconds)
+            text, arrays = self._channel.receive(answer, seconds=seconds)
+            return Answer(text, arrays, time.perf_counter() - begin)
         except Timeout:
             self._child.stop("time")
             raise Stopped("time", f"stopped after {seconds:g} s without an answer") from None
@@ -251,8 +290,8 @@ class _Connection:
             self._child.stop("answer")
             raise Stopped("answer", f"stopped: its answer breaks the protocol ({error})") from None
         except Closed:
-            self._child.wait(_END_S)
-            reason = self._child.stopped or "crash: it closed its side"
+            ended = self._child.wait(_END_S)
+            reason = self._child.stopped or ("crash: ended" if ended else "crash: closed")
             raise Stopped(reason.partition(":")[0], self._words(reason)) from None
 
     def _words(self, reason: str) -> str:
@@ -262,6 +301,8 @@ class _Connection:
             "processes": "stopped: too many processes",
             "log": f"stopped: more than {limits.log / 2**20:g} MiB of messages",
             "time": f"stopped after {limits.total_s or limits.case_s:g} s",
+            "crash: ended": "it ended without an answer",
+            "crash: closed": "it closed its side without an answer",
         }
         log = self._child.log().strip().splitlines()
         said = f"; its last words: {log[-1][:200]}" if log else ""
@@ -293,7 +334,7 @@ class WorkerSource:
             EvaluatorError: it is no archive that can be used.
         """
         try:
-            text, _ = self.workers.ask(self._open, answer=Limits(text=_LISTING))
+            text = self.workers.ask(self._open, answer=Limits(text=_LISTING)).text
         except (Stopped, Failed) as reason:
             finding = Finding.error(
                 "archive", self.path.name, "an archive that can be listed", str(reason), "Make the archive again."
@@ -304,7 +345,7 @@ class WorkerSource:
             raise EvaluatorError(shown(str(text["error"])), findings)
         names = text.get("names")
         sound = isinstance(names, dict) and all(
-            isinstance(n, str) and n.isprintable() and type(size) is int for n, size in names.items()
+            _leads_inside(n) and type(size) is int and size >= 0 for n, size in names.items()
         )
         if not sound or not isinstance(names, dict):
             raise EvaluatorError(f"{self.path} cannot be opened: the worker's list of it makes no sense.")
@@ -314,7 +355,7 @@ class WorkerSource:
         """See `evaluator.ingest.sources.Source`."""
         request = {"job": "read", "file": name, "limit": limit}
         try:
-            text, payloads = self.workers.ask(request, answer=Limits(payloads=1, payload=limit), first=[self._open])
+            text, payloads, _ = self.workers.ask(request, answer=Limits(payloads=1, payload=limit), first=[self._open])
         except (Stopped, Failed) as reason:
             raise OSError(str(reason)) from None
         if text.get("too_large"):
@@ -323,7 +364,7 @@ class WorkerSource:
             raise OSError(shown(str(text.get("error", "no bytes came"))))
         return payloads[0]
 
-    def read_output(self, name: str, expected: Expected) -> tuple[dict[str, Any], list[Payload]]:
+    def read_output(self, name: str, expected: Expected) -> Answer:
         """Ask for one output, read and decoded."""
         return self.workers.ask(_output_request(name, expected), answer=_output_limits(expected), first=[self._open])
 
@@ -340,17 +381,17 @@ def read_output(source: Source, name: str, expected: Expected, workers: Workers)
     digest = ""
     try:
         if isinstance(source, WorkerSource):
-            text, payloads = source.read_output(name, expected)
+            text, payloads, _ = source.read_output(name, expected)
         else:
             data = fetch(source, name, expected)
             if isinstance(data, Finding):
                 return Reading(None, "", (data,))
             digest = hashlib.sha256(data).hexdigest()
-            text, payloads = workers.ask(_output_request(name, expected), [data], answer=_output_limits(expected))
+            text, payloads, _ = workers.ask(_output_request(name, expected), [data], answer=_output_limits(expected))
     except (Stopped, Failed) as reason:
         return Reading(None, digest, (stopped_finding(name, reason),))
     findings = findings_of(text)
-    digest = digest or str(text.get("sha256", ""))[:64]
+    digest = digest or _digest(text.get("sha256"))
     if not payloads:
         return Reading(None, digest, findings or (_senseless(name),))
     array = payloads[0]
@@ -366,14 +407,14 @@ def decode(data: bytes, workers: Workers, *, limit: int = 1 << 31) -> tuple[Pixe
         Stopped: the worker was stopped.
         Failed: the worker failed.
     """
-    text, payloads = workers.ask({"job": "image"}, [data], answer=Limits(payloads=1, payload=limit))
+    text, payloads, _ = workers.ask({"job": "image"}, [data], answer=Limits(payloads=1, payload=limit))
     problem = text.get("problem")
     if isinstance(problem, dict):
         told = {name: shown(str(problem.get(name, ""))) for name in ("code", "expected", "got", "fix")}
-        raise ImageProblem(told.pop("code"), **told)
+        raise ImageProblem(code_of(told.pop("code")), **told)
     array = payloads[0] if payloads else b""
     try:
-        header = TypeAdapter(Header).validate_python(text.get("header"))
+        header = _HEADER.validate_python(text.get("header"))
     except ValidationError:
         raise Failed("its answer makes no sense") from None
     if isinstance(array, bytes) or array.shape != (header.height, header.width, header.channels):
@@ -382,12 +423,17 @@ def decode(data: bytes, workers: Workers, *, limit: int = 1 << 31) -> tuple[Pixe
 
 
 def _output_request(name: str, expected: Expected) -> dict[str, Any]:
-    protocol = expected.protocol.model_dump(mode="json")
+    protocol = expected.protocol.model_dump_json()
     return {
         "job": "output",
         "file": name,
         "expected": {"height": expected.height, "width": expected.width, "protocol": protocol},
     }
+
+
+def _digest(given: object) -> str:
+    """Return a worker's sha256 if it has the form of one."""
+    return given if isinstance(given, str) and re.fullmatch("[0-9a-f]{64}", given) else ""
 
 
 def _output_limits(expected: Expected) -> Limits:
@@ -396,8 +442,10 @@ def _output_limits(expected: Expected) -> Limits:
 
 
 def _pixels(array: Array, expected: Expected) -> Pixels | None:
-    """Return pixels of the shape that the case must have, in a peak that follows from their type; else None."""
+    """Return finite pixels of the shape that the case must have, in a peak that follows from their type; else None."""
     if array.shape != (expected.height, expected.width, expected.protocol.channels):
+        return None
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         return None
     return Pixels(array, _PEAKS.get(array.dtype.name, 1.0))
 
@@ -428,12 +476,24 @@ def findings_of(text: Mapping[str, Any]) -> tuple[Finding, ...]:
             finding = Finding.model_validate(item)
         except ValidationError:
             continue
-        cleaned = {name: shown(getattr(finding, name)) for name in ("code", "file", "expected", "got", "fix")}
-        found.append(finding.model_copy(update=cleaned))
+        cleaned = {name: shown(getattr(finding, name)) for name in ("file", "expected", "got", "fix")}
+        found.append(finding.model_copy(update={**cleaned, "code": code_of(finding.code)}))
     return tuple(found)
+
+
+def code_of(told: str) -> str:
+    """Return a finding's code as a worker told it, if it can be one."""
+    return told if _CODE.fullmatch(told) else "run-failed"
+
+
+def _leads_inside(name: object) -> bool:
+    """Tell whether a name that a worker gave can be that of a file in a folder of its own."""
+    if not isinstance(name, str) or not name.isprintable():
+        return False
+    return not any(part in ("", ".", "..") for part in name.split("/"))
 
 
 def shown(text: str) -> str:
     """Return a worker's words as one line without control characters, cut to a length."""
-    line = "".join(c if unicodedata.category(c)[0] != "C" else f"\\u{ord(c):04x}" for c in text.strip())
+    line = safe(text.strip())
     return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"

@@ -115,6 +115,12 @@ class Channel:
             raise FrameError(f"expected at most {limits.payloads} payloads")
         return text, [self._payload(limits.payload, deadline) for _ in range(count)]
 
+    def spoke(self) -> bool:
+        """Tell whether something came that nobody has asked for yet."""
+        poll = select.poll()
+        poll.register(self._read, select.POLLIN)
+        return any(event & select.POLLIN for _, event in poll.poll(0))
+
     def _header(self, deadline: float | None) -> tuple[int, int, int, int, tuple[int, ...], int, int]:
         magic, kind, code, count, shared, *dims, offset, size = _HEADER.unpack(self._get(_HEADER.size, deadline))
         if magic != _MAGIC:
@@ -129,15 +135,19 @@ class Channel:
             if code not in _DTYPES or not 1 <= count <= 4:
                 raise FrameError("its array is of an unknown kind")
             shape, dtype = dims[:count], np.dtype(_DTYPES[code])
-            if math.prod(shape) * dtype.itemsize != size:
+            # A side of 0 would let the others be anything, which numpy refuses in its own words.
+            if 0 in shape or math.prod(shape) * dtype.itemsize != size:
                 raise FrameError(f"its array of shape {shape} does not take {size} bytes")
-        if shared:
-            if self._shared is None or offset + size > len(self._shared):
-                raise FrameError("its payload lies outside the shared memory")
+        if shared and (self._shared is None or offset + size > len(self._shared)):
+            raise FrameError("its payload lies outside the shared memory")
+        if kind == _BYTES:
+            # A slice of a mapping is a copy already.
+            return self._shared[offset : offset + size] if shared and self._shared else bytes(self._get(size, deadline))
+        if shared and self._shared:
             data = bytearray(memoryview(self._shared)[offset : offset + size])
         else:
             data = self._get(size, deadline)
-        return bytes(data) if kind == _BYTES else np.frombuffer(data, dtype).reshape(shape)
+        return np.frombuffer(data, dtype).reshape(shape)
 
     def _get(self, size: int, deadline: float | None) -> bytearray:
         data = bytearray(size)

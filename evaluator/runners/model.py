@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import PEAKS, Pixels
 from evaluator.ingest import Submission
 from evaluator.ingest.sources import Source, TooLarge
-from evaluator.runners.client import Failed, Refused, Stopped, Workers, shown
+from evaluator.runners.client import Failed, Refused, Stopped, Workers, code_of, shown
 from evaluator.runners.frames import Array, Limits
 
 Role = Literal["quality", "latency"]
@@ -58,6 +59,15 @@ class ModelRunner:
         manifest = submission.manifest.model_dump(mode="json", by_alias=True)
         return cls(folder, manifest, digest(folder), workers)
 
+    def load(self) -> None:
+        """Have a worker load the model, which it then has for the first case.
+
+        Raises:
+            RunFailed: it cannot be loaded.
+        """
+        with _failing():
+            self.workers.prepare(self._opening("quality", None))
+
     def run(
         self,
         inputs: Mapping[str, Pixels],
@@ -77,30 +87,14 @@ class ModelRunner:
         Raises:
             RunFailed: it gave no output, or was stopped.
         """
-        manifest = dict(self.manifest)
-        if changes:
-            manifest["model"] = {**manifest["model"], **changes}
-        key = f"{role} {json.dumps(changes, sort_keys=True)}"
-        where = self.workers.inside(self.folder)
-        load = {"job": "load", "key": key, "folder": where, "manifest": manifest, "role": role, "threads": 1}
+        opening = self._opening(role, changes)
         given = self._given(inputs)
-        request = {"job": "restore", "key": key, "peaks": [image.peak for image in given]}
+        request = {"job": "restore", "key": opening["key"], "peaks": [image.peak for image in given]}
         arrays = [image.array for image in given]
-        try:
-            self.workers.prepare(load)
-            begin = time.perf_counter()
-            text, payloads = self.workers.ask(
-                request, arrays, answer=Limits(text=1 << 20, payloads=1, payload=limit), first=[load]
+        with _failing():
+            text, payloads, seconds = self.workers.ask(
+                request, arrays, answer=Limits(text=1 << 20, payloads=1, payload=limit), first=[opening]
             )
-            seconds = time.perf_counter() - begin
-        except Stopped as stop:
-            fix = "Run it yourself on this case and look at what it needs; the limits are the task's."
-            raise RunFailed(Finding.error("stopped", "", "an output within the limits", str(stop), fix)) from None
-        except Refused as refusal:
-            raise RunFailed(_problem_finding(refusal.problem)) from None
-        except Failed as failure:
-            fix = "Run it yourself on this case."
-            raise RunFailed(Finding.error("run-failed", "", "an output", str(failure), fix)) from None
         problem = text.get("problem")
         if isinstance(problem, dict):
             raise RunFailed(_problem_finding(problem))
@@ -109,7 +103,15 @@ class ModelRunner:
             got = "an answer that is no array of uint8, uint16 or float"
             raise RunFailed(Finding.error("run-failed", "", "an image", got, "Run it yourself on this case."))
         seams = text.get("seams")
-        return Ran(output, seconds, float(seams) if isinstance(seams, int | float) else None)
+        return Ran(output, seconds, seams if isinstance(seams, float) and math.isfinite(seams) else None)
+
+    def _opening(self, role: Role, changes: Mapping[str, Any] | None) -> dict[str, Any]:
+        manifest = dict(self.manifest)
+        if changes:
+            manifest["model"] = {**manifest["model"], **changes}
+        key = f"{role} {json.dumps(changes, sort_keys=True)}"
+        where = self.workers.inside(self.folder)
+        return {"job": "load", "key": key, "folder": where, "manifest": manifest, "role": role, "threads": 1}
 
     def _given(self, inputs: Mapping[str, Pixels]) -> list[Pixels]:
         """Return the inputs that the manifest names.
@@ -127,9 +129,24 @@ class ModelRunner:
         return [inputs[name] for name in names]
 
 
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Turn what workers raise into findings."""
+    try:
+        yield
+    except Stopped as stop:
+        fix = "Run it yourself on this case and look at what it needs; the limits are the task's."
+        raise RunFailed(Finding.error("stopped", "", "an output within the limits", str(stop), fix)) from None
+    except Refused as refusal:
+        raise RunFailed(_problem_finding(refusal.problem)) from None
+    except Failed as failure:
+        fix = "Run it yourself on this case."
+        raise RunFailed(Finding.error("run-failed", "", "an output", str(failure), fix)) from None
+
+
 def _problem_finding(problem: Mapping[str, Any]) -> Finding:
     told = {name: shown(str(problem.get(name, ""))) for name in ("code", "expected", "got", "fix")}
-    return Finding.error(told["code"], "", told["expected"], told["got"], told["fix"])
+    return Finding.error(code_of(told["code"]), "", told["expected"], told["got"], told["fix"])
 
 
 def copy_files(source: Source, names: Mapping[str, int], folder: Path) -> None:
@@ -144,8 +161,10 @@ def copy_files(source: Source, names: Mapping[str, int], folder: Path) -> None:
         EvaluatorError: a file cannot be read, or all together are too large.
     """
     left = _TOTAL_LIMIT
-    folder.mkdir(mode=0o755)
+    folder.mkdir()
     for name in names:
+        if "__pycache__" in name.split("/"):
+            continue  # it could hold other code than what lies beside it, and is not part of the digest
         try:
             data = source.read(name, min(_FILE_LIMIT, left))
         except TooLarge:
@@ -158,9 +177,20 @@ def copy_files(source: Source, names: Mapping[str, int], folder: Path) -> None:
             raise EvaluatorError(f"{source.path} cannot be read.", [finding]) from None
         left -= len(data)
         path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        path.chmod(0o444)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        except OSError as error:
+            fix = "Rename it; or make room on this machine, if that is what is missing."
+            finding = Finding.error("unreadable", name, "a file that can be copied", str(error.strerror), fix)
+            raise EvaluatorError(f"{source.path} cannot be copied.", [finding]) from None
+    open_to_workers(folder)
+
+
+def open_to_workers(path: Path) -> None:
+    """Let every user read a file, or a folder and all in it: workers may run as another one."""
+    for inner in (path, *path.rglob("*")):
+        inner.chmod(0o755 if inner.is_dir() else 0o444)
 
 
 def digest(folder: Path) -> str:

@@ -6,20 +6,24 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.ingest import FolderSource, Source, Submission
+from evaluator.ingest.sources.base import unprintable
 from evaluator.ingest.sources.blocks import FILES as BLOCK_FILES
 from evaluator.ingest.sources.blocks import are_blocks
 from evaluator.runners.client import Workers, WorkerSource
-from evaluator.runners.model import copy_files
-from evaluator.runners.sandbox import Isolation, isolation
+from evaluator.runners.model import copy_files, open_to_workers
+from evaluator.runners.sandbox import Isolation, allowed, isolation
 from evaluator.runners.sandbox import Limits as SandboxLimits
 from evaluator.tasks import Limits
 
-_SCRATCH = 2 << 30
-"""Bytes of files that a worker may write: all blocks of SIDD are unpacked there."""
+_SCRATCH = 256 << 20
+"""Bytes of files that a worker may write; they lie in memory."""
+_UNPACKED = 2 << 30
+"""The same where an archive is opened: all blocks of SIDD are unpacked there."""
 
 
 class Reception:
@@ -37,36 +41,48 @@ class Reception:
             case_s=limits.case_s,
             total_s=limits.total_s,
             memory=int(limits.memory_gib * 2**30),
-            file_size=_SCRATCH,
         )
         self._hidden = [folder.resolve() for folder in hidden if folder.exists()]
         self._folders: list[tempfile.TemporaryDirectory[str]] = []
         self._workers: list[Workers] = []
 
-    def files(self, path: Path, case_ids: Sequence[str]) -> tuple[Source, Workers]:
+    def files(self, path: Path, case_ids: Sequence[str], *, trusted: bool = False) -> tuple[Source, Workers]:
         """Return a submission's files, and the workers that decode them.
 
         The files of a plain folder are read here and decoded there; archives, and files that hold all outputs, are
         copied and read there.
 
+        Args:
+            path: what the team sent.
+            case_ids: the ids of the split's cases.
+            trusted: whether HDF5 files may be opened even without isolation.
+
         Raises:
-            EvaluatorError: there is no folder or file of the name.
+            EvaluatorError: there is no folder or file of the name, or it cannot be read.
         """
-        if path.is_dir() and not (are_blocks(case_ids) and any(f.name.lower() in BLOCK_FILES for f in path.rglob("*"))):
-            return FolderSource(path), self.workers()
+        name = path.resolve().name
+        if not name.isprintable():
+            raise EvaluatorError(f"{path} has no name that can be shown.", [unprintable(name)])
+        if path.is_dir() and not (are_blocks(case_ids) and _holds_blocks(path)):
+            return FolderSource(path), self.workers(trusted=trusted)
         if not path.exists() or not (path.is_dir() or stat.S_ISREG(path.stat().st_mode)):
             got = "a special file" if path.exists() else "no such file"
             fix = "Name the folder, or the archive, of outputs."
             finding = Finding.error("kind", str(path), "a folder or an archive", got, fix)
             raise EvaluatorError(f"{path} is no submission.", [finding])
-        copy = self._private() / (path.resolve().name if path.is_file() else "outputs")
+        copy = self._private() / (name if path.is_file() else "outputs")
         if path.is_file():
-            shutil.copyfile(path, copy)
-            copy.chmod(0o444)
+            try:
+                shutil.copyfile(path, copy)
+            except OSError as error:
+                fix = "Send it again; a copy of it must fit into the folder for temporary files."
+                finding = Finding.error("unreadable", path.name, "a readable file", error.strerror or str(error), fix)
+                raise EvaluatorError(f"{path} cannot be read.", [finding]) from None
+            open_to_workers(copy)
         else:
             folder = FolderSource(path)
             copy_files(folder, folder.scan()[0], copy)
-        workers = self.workers(copy)
+        workers = self.workers(copy, scratch=_UNPACKED, trusted=trusted)
         return WorkerSource(path, workers, copy, case_ids), workers
 
     def model(self, submission: Submission) -> tuple[Path, Workers]:
@@ -81,12 +97,17 @@ class Reception:
             copy = self._private() / "model"
             copy_files(submission.source, submission.names, copy)
             folder = copy / submission.prefix
-        return folder, self.workers(folder)
+        return folder, self.workers(folder, trusted=True)  # it runs only where that was allowed
 
-    def workers(self, mounted: Path | None = None) -> Workers:
-        """Return workers that see a mounted folder or file, or nothing."""
+    def workers(self, mounted: Path | None = None, *, scratch: int = _SCRATCH, trusted: bool = False) -> Workers:
+        """Return workers that see a mounted folder or file, or nothing, and may write so many bytes.
+
+        They open HDF5 files where that is allowed.
+        """
         mounts = {mounted: f"/submission/{mounted.name}"} if mounted else {}
-        workers = Workers(self.isolation, self._limits, mounts=mounts, hidden=self._hidden)
+        limits = replace(self._limits, file_size=scratch)
+        hdf5 = allowed(self.isolation.level, "hdf5", accept_partial=False, trusted=trusted) is None
+        workers = Workers(self.isolation, limits, mounts=mounts, hidden=self._hidden, hdf5=hdf5)
         self._workers.append(workers)
         return workers
 
@@ -109,3 +130,7 @@ class Reception:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _holds_blocks(path: Path) -> bool:
+    return any(name.rpartition("/")[2].lower() in BLOCK_FILES for name in FolderSource(path).scan()[0])

@@ -193,6 +193,7 @@ def _read_only(
     """Read the outputs and note what is wrong with them, without scoring."""
     if entries:
         _run(entries, split, (), workers=workers, executor=executor, progress=progress)
+    _suspect([entry for entry in entries if not entry.submission.rejected], split)
     for entry in entries:
         entry.outcome.findings = _findings(entry, split)
         entry.outcome.message = entry.submission.rejected
@@ -201,7 +202,6 @@ def _read_only(
 def _open_all(paths: Sequence[Path], opener: Opener) -> tuple[list[_Entry], list[Outcome]]:
     entries: list[_Entry] = []
     outcomes: list[Outcome] = []
-    taken: dict[str, Path] = {}
     for path in map(Path, paths):
         outcome = Outcome(path)
         outcomes.append(outcome)
@@ -209,19 +209,32 @@ def _open_all(paths: Sequence[Path], opener: Opener) -> tuple[list[_Entry], list
             opened = opener.open(path)
         except EvaluatorError as error:
             outcome.message, outcome.findings = str(error), error.findings
-            continue
-        submission = opened.submission
-        outcome.id, outcome.findings = submission.id, submission.findings
-        twin = None if submission.rejected else taken.get(submission.id)
-        if twin is not None:
-            outcome.message = f"{path} has the id {submission.id!r}, and so has {twin}: it would overwrite its result."
-            fix = 'Rename the folder, or set id = "..." in submission.toml.'
-            outcome.findings = (Finding.error("id-taken", str(path), "an id of its own", submission.id, fix),)
-            continue
-        if not submission.rejected:
-            taken[submission.id] = path
-        entries.append(_Entry(outcome, opened))
-    return entries, outcomes
+        except OSError as error:
+            outcome.message = f"{path} cannot be read."
+            got = error.strerror or str(error)
+            outcome.findings = (
+                Finding.error("unreadable", path.name, "files that can be read", got, "Send it again."),
+            )
+        else:
+            outcome.id, outcome.findings = opened.submission.id, opened.submission.findings
+            entries.append(_Entry(outcome, opened))
+    return [entry for entry in entries if not _is_twin(entry, entries)], outcomes
+
+
+def _is_twin(entry: _Entry, entries: Sequence[_Entry]) -> bool:
+    """Note it of a submission if its id belongs to another: to one whose path has the name, else to the first."""
+    own = [e for e in entries if e.submission.id == entry.submission.id and not e.submission.rejected]
+    # The organiser names paths; in its manifest a team could take the id of another.
+    holder = next((e for e in own if e.submission.manifest.id is None), own[0] if own else entry)
+    if entry.submission.rejected or holder is entry:
+        return False
+    outcome, identifier = entry.outcome, entry.submission.id
+    outcome.message = (
+        f"{outcome.path} has the id {identifier!r}, and so has {holder.outcome.path}: it would overwrite its result."
+    )
+    fix = 'Rename the folder, or set id = "..." in submission.toml.'
+    outcome.findings = (Finding.error("id-taken", str(outcome.path), "an id of its own", identifier, fix),)
+    return True
 
 
 def _resume(entry: _Entry, split: Split, store: Store) -> None:
@@ -400,12 +413,17 @@ def _scorecard(
         runtime=summarise([r.runtime_s for r in timed if r.runtime_s is not None], [r.pixels for r in timed]),
         findings=_findings(entry, split),
         environment=environment(spec.metrics),
-        isolation=entry.opened.isolation_info(),
+        isolation=entry.opened.isolation_info(_stops(results)),
         cases_sha256=hashlib.sha256(table.encode()).hexdigest(),
         started=started.isoformat(timespec="seconds"),
         wall_time_s=round(wall_time_s, 3),
     )
     return card, table
+
+
+def _stops(results: Sequence[CaseResult]) -> tuple[str, ...]:
+    """Return what was stopped, each way to be stopped once; by the findings, which come from all processes and runs."""
+    return tuple(dict.fromkeys(f.got for r in results for f in r.findings if f.code == "stopped"))
 
 
 def _groups(results: Sequence[CaseResult], split: Split) -> dict[str, dict[str, GroupMean]]:

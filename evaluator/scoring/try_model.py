@@ -41,12 +41,12 @@ def try_model(opened: Opened, split: Split) -> list[Finding]:
     findings = _look(ran, case, expected)
     if has_errors(findings):
         return findings
-    if not split.has_references:
-        return findings
-    mine = _decibels(ran, reference, split.task.spec.protocol)
     if manifest.artefacts is not None and manifest.artefacts.latency is not None:
         other = _run(runner, given, limit, case, role="latency")
         findings += [other] if isinstance(other, Finding) else _compare(ran, other, manifest.artefacts.latency.file)
+    if not split.has_references:
+        return findings
+    mine = _decibels(ran, reference, split.task.spec.protocol)
     best, change = mine, dict[str, Any]()
     for changes in _alternatives(manifest.model.model_dump(mode="json") if manifest.model else {}):
         tried = _run(runner, given, limit, case, changes=changes)

@@ -193,8 +193,6 @@ class _SplitCommon(_Strict):
     home: str
     get: str
     """How to get the data, for people."""
-    count: int = Field(gt=0)
-    """The number of cases."""
     size: tuple[int, int] | None = None
     """(width, height) of every case, where it is one."""
 
@@ -211,16 +209,31 @@ class _StoredSplit(_SplitCommon):
     """Name of a `sha256sum` file beside the task file."""
 
 
+class Selection(_Strict):
+    """The cases of a larger data set that belong to the split, by a table of words in a text file."""
+
+    file: str
+    """The table: a line a case, its first word the image's file name."""
+    column: int = Field(ge=2)
+    """The word of each line that decides, counted from 1."""
+    value: str
+    """What it must be."""
+
+
 class FilesSplit(_StoredSplit):
     """Images in folders. What the wildcards of a pattern stand for is the case's id."""
 
     reader: Literal["files"]
+    count: int | None = Field(default=None, gt=0)
+    """The number of cases; None where the publisher states none: it is not checked then."""
     inputs: Patterns | dict[Role, Patterns]
     """Patterns of the input images; by role where there are several (`left`, `right`)."""
     references: Patterns | None = None
     """None where there is nothing to compare with."""
     masks: Patterns | None = None
     """8-bit gray images, 255 where the input is in focus."""
+    select: Selection | None = None
+    """None: every image that the patterns find is a case."""
     groups: dict[str, str] = {}
     """Group → file with the ids of its cases (or their places in the natural order, counted from 1)."""
 
@@ -246,6 +259,8 @@ class BlocksSplit(_StoredSplit):
     """
 
     reader: Literal["blocks"]
+    count: int = Field(gt=0)
+    """The number of cases."""
     inputs: str
     references: str | None = None
 
@@ -254,6 +269,8 @@ class GeneratedSplit(_SplitCommon):
     """Cases made on the spot from photographs that scikit-image installs."""
 
     reader: Literal["generated"]
+    count: int = Field(gt=0)
+    """The number of cases."""
     generator: str = Field(pattern="^(" + "|".join(GENERATOR_NAMES) + ")$")
     manifest: str
     """Name of the file with the sha256 of every case's pixels, beside the task file."""

@@ -181,6 +181,8 @@ def test_mistakes_are_answered_in_words_with_status_2(evaluate: Run, arguments: 
         ["metrics", "explain", "ms_ssim.pirm", "--format", "json"],
         ["baseline", "list", "--format", "json"],
         ["data", "verify", "sidd", "--split", "mini", "--format", "json"],
+        ["audit", "--format", "json"],
+        ["schema", "published"],
     ],
 )
 def test_tables_can_be_had_as_json_alone(evaluate: Run, arguments: list[str]) -> None:
@@ -239,7 +241,7 @@ def test_documents_that_a_shell_star_brings_along_are_left_out_aloud(evaluate: R
     assert "README.md" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["score", "check", "rank", "site", "tasks", "data", "metrics", "baseline"])
+@pytest.mark.parametrize("verb", ["score", "check", "rank", "site", "audit", "tasks", "data", "metrics", "baseline"])
 def test_every_verb_has_help(evaluate: Run, verb: str) -> None:
     done = evaluate(verb, "--help")
     assert done.returncode == 0
@@ -352,3 +354,21 @@ def test_digits_are_not_broken_on_a_narrow_terminal(evaluate: Run, tiny: Tiny) -
     wide, narrow = (evaluate("rank", "--task", tiny.toml, env={"COLUMNS": c}).stdout for c in ("200", "40"))
     assert name in wide
     assert narrow == wide
+
+
+def test_audit_prints_what_does_not_agree_and_json_has_every_check(evaluate: Run) -> None:
+    done = evaluate("audit")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    (misprint,) = (line for line in lines if "DiscNet [21], 256×256" in line and "scaling" in line)
+    assert "45.31" in misprint
+    assert "a misprint" in misprint
+    found = strict_json(evaluate("audit", "--format", "json").stdout)
+    assert isinstance(found, dict)
+    assert len(found["remarks"]) == found["checks"] == sum(found["verdicts"].values())
+    rmse = [r for r in found["remarks"] if r["check"] == "rmse-psnr"]
+    assert sum(r["verdict"] == "agrees" for r in rmse) == 39
+    assert len(rmse) == 41
+    shown = [line for line in lines if any(line.startswith(r["table"]) for r in found["remarks"])]
+    assert len(shown) == found["checks"] - found["verdicts"]["agrees"]
+    assert f"{found['checks']} checks" in done.stdout

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evaluator.findings import EvaluatorError
 from evaluator.images import encode_png, pixels_digest
 from evaluator.tasks.mini import GENERATORS
+from evaluator.tasks.mini.made import Made
 from evaluator.tasks.readers import GeneratedReader
 
 Array = NDArray[np.uint8]
@@ -28,9 +29,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """One entry for each time that the generator "small" has run."""
     ran: list[str] = []
 
-    def generate() -> Iterator[tuple[str, Array, Array]]:
+    def generate() -> Iterator[Made]:
         ran.append("small")
-        yield from cases()
+        yield from (Made(case, {"input": degraded}, clean) for case, degraded, clean in cases())
 
     monkeypatch.setitem(GENERATORS, "small", generate)
     return ran

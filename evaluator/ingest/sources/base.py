@@ -56,6 +56,7 @@ class Names:
 
     def __init__(self) -> None:
         self._taken: dict[str, str] = {}
+        self._folders: dict[str, str] = {}
 
     def unsafe(self, name: str) -> Finding | None:
         """Return what is wrong with a name by itself."""
@@ -82,12 +83,24 @@ class Names:
         """Note a name as taken; return what is wrong if another has it already, on some system."""
         # Case and Unicode's two ways to write é: both make one file of two on some systems.
         key = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-        twin = self._taken.setdefault(key, name)
-        if twin is name:
+        parts = key.split("/")
+        folders = ["/".join(parts[:count]) for count in range(1, len(parts))]
+        twin = self._taken.get(key) or self._folders.get(key)
+        twin = twin or next((self._taken[folder] for folder in folders if folder in self._taken), None)
+        if twin is None:
+            self._taken[key] = name
+            self._folders.update(dict.fromkeys(folders, name))
             return None
         return Finding.error(
             "duplicate-name", name, "each name once, whatever its case", f"also {twin}", "Remove one of them."
         )
+
+
+def unprintable(name: str) -> Finding:
+    """Return the finding for a name in a file system that no terminal and no page may show as it is."""
+    shown = repr(name.encode("utf-8", "backslashreplace").decode())
+    what = "a name with bytes or characters that cannot be shown"
+    return Finding.error("unsafe-name", shown, "a printable UTF-8 name", what, "Rename it.")
 
 
 def special_file(name: str) -> Finding:

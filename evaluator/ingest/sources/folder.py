@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from evaluator.findings import Finding
-from evaluator.ingest.sources.base import read_all
+from evaluator.ingest.baselines import is_baseline
+from evaluator.ingest.sources.base import DEPTH_LIMIT, read_all, unprintable
 
 
 class FolderSource:
-    """A folder of regular files; links are not followed."""
+    """A folder of regular files; links are not followed, and what has a second name elsewhere is not read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -21,27 +22,29 @@ class FolderSource:
     def scan(self) -> tuple[dict[str, int], list[Finding]]:
         """See `Source`."""
         found: dict[str, int] = {}
-        findings = []
-        for folder, subfolders, files in os.walk(self.path):
-            subfolders.sort()
-            for file in sorted([*files, *(s for s in subfolders if (Path(folder) / s).is_symlink())]):
-                path = Path(folder) / file
-                name = path.relative_to(self.path).as_posix()
-                if not name.isprintable():
-                    shown = name.encode("utf-8", "backslashreplace").decode()
-                    what = "a name with bytes or characters that cannot be shown"
-                    findings.append(
-                        Finding.error("unsafe-name", repr(shown), "a printable UTF-8 name", what, "Rename it.")
-                    )
-                    continue
-                status = path.lstat()
-                if stat.S_ISREG(status.st_mode):
-                    found[name] = status.st_size
+        findings: list[Finding] = []
+        # Installers link the files of packages, and so of baselines, to copies of their own.
+        linked = is_baseline(self.path)
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            try:
+                entries = sorted(os.scandir(self.path / folder), key=lambda e: e.name)
+            except OSError as error:
+                expected, got = "a readable folder", error.strerror or str(error)
+                findings.append(Finding.error("unreadable", folder or ".", expected, got, "Give leave to read it."))
+                continue
+            below = []
+            for entry in entries:
+                name = f"{folder}/{entry.name}" if folder else entry.name
+                problem = _bad_name(name) or _no_file(entry, name, linked=linked)
+                if problem:
+                    findings.append(problem)
+                elif entry.is_dir(follow_symlinks=False):
+                    below.append(name)
                 else:
-                    what = "a link" if stat.S_ISLNK(status.st_mode) else "a special file"
-                    findings.append(
-                        Finding.error("not-a-file", name, "a regular file", what, "Put the file itself there.")
-                    )
+                    found[name] = entry.stat(follow_symlinks=False).st_size
+            folders += reversed(below)
         return found, findings
 
     def open(self, name: str) -> BinaryIO:
@@ -74,6 +77,23 @@ class FileSource:
         """See `Source`."""
         with self.open(name) as file:
             return read_all(file, limit)
+
+
+def _bad_name(name: str) -> Finding | None:
+    if name.count("/") >= DEPTH_LIMIT:
+        expected, got = f"files at most {DEPTH_LIMIT} levels deep", "deeper ones"
+        return Finding.error("unsafe-name", name, expected, got, "Leave out what is not needed.")
+    return None if name.isprintable() else unprintable(name)
+
+
+def _no_file(entry: os.DirEntry[str], name: str, *, linked: bool) -> Finding | None:
+    """Return what is wrong with an entry that is neither a folder nor a regular file with one name."""
+    status = entry.stat(follow_symlinks=False)
+    if stat.S_ISDIR(status.st_mode) or (stat.S_ISREG(status.st_mode) and (status.st_nlink == 1 or linked)):
+        return None
+    what = "a file with a second name (hard link)" if stat.S_ISREG(status.st_mode) else "a special file"
+    what = "a link" if stat.S_ISLNK(status.st_mode) else what
+    return Finding.error("not-a-file", name, "a regular file", what, "Put the file itself there.")
 
 
 def _open_regular(path: Path, flags: int) -> BinaryIO:

@@ -80,7 +80,7 @@ class ZipSource:
             name = member.filename
             if name.endswith("/") and "\0" not in member.orig_filename:
                 continue
-            problem = _problem(member, names) or misplaced.get(member.header_offset) or names.take(name)
+            problem = _problem(member, names) or misplaced.get(member) or names.take(name)
             if problem:
                 findings.append(problem)
             else:
@@ -154,13 +154,13 @@ def _check_directory(path: Path) -> None:
         raise zipfile.BadZipFile(f"a directory of {directory} bytes")
 
 
-def _misplaced(archive: zipfile.ZipFile) -> dict[int, Finding]:
-    """Return findings by header offset: a local header that says something else, or members that share bytes.
+def _misplaced(archive: zipfile.ZipFile) -> dict[zipfile.ZipInfo, Finding]:
+    """Return findings by member: a local header that says something else, or members that share bytes.
 
     Members that share bytes make a small archive unpack to a vast one; a local header of another name makes two
     programs see two different archives.
     """
-    findings: dict[int, Finding] = {}
+    findings: dict[zipfile.ZipInfo, Finding] = {}
     ends: list[tuple[int, int, zipfile.ZipInfo]] = []
     file = archive.fp
     assert file is not None  # noqa: S101 - it was opened for reading and is not closed
@@ -168,12 +168,12 @@ def _misplaced(archive: zipfile.ZipFile) -> dict[int, Finding]:
         end, problem = _local_end(file, member)
         ends.append((member.header_offset, end, member))
         if problem:
-            findings[member.header_offset] = _damaged(member, "a local header like the directory's entry", problem)
+            findings[member] = _damaged(member, "a local header like the directory's entry", problem)
     ends.sort(key=lambda e: e[:2])
     followers = [start for start, _, _ in ends[1:]] + [archive.start_dir]
     for (start, end, member), following in zip(ends, followers, strict=False):
-        if end > following and start not in findings:
-            findings[start] = _damaged(member, "bytes of its own", "bytes that another member, or the directory, has")
+        if end > following and member not in findings:
+            findings[member] = _damaged(member, "bytes of its own", "bytes that another member, or the directory, has")
     return findings
 
 

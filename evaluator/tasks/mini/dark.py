@@ -11,11 +11,11 @@ from evaluator.tasks.mini.light import divided, noisy, to_light, to_srgb8
 from evaluator.tasks.mini.made import Box, Made
 from evaluator.tasks.mini.photographs import photograph
 
-EXPOSURES = (5, 10, 20)
+EXPOSURES = (4, 8, 16)
 """The light is divided by this at the bright side; they take turns."""
 _FALL = 4
 """At the dark side it is divided by this once more."""
-_NOISE = (6e-4, 2e-6)
+_NOISE = (1.5e-4, 4e-7)
 _SIZE = 384
 _CORNERS = {
     "astronaut": ((0, 0), (0, 128), (128, 0), (128, 128)),

@@ -28,7 +28,7 @@ from evaluator.tasks.mini.photographs import (
 )
 
 Levels = NDArray[np.int64]
-"""`(H, W)` radius of the circle of confusion in half px: 0 sharp, positive in front of the focus."""
+"""`(H, W)`: 0 sharp; ±n a circle of confusion of radius (n + 1) / 2 px, positive in front of the focus."""
 Kernels = Callable[[int], Light]
 
 DEEPEST = 16
@@ -64,11 +64,11 @@ def butterworth(level: int) -> Light:
 def _sampled(level: int, profile: Callable[[Light, Light, int], NDArray[np.generic]]) -> Light:
     if level == 0:
         return np.full((1, 1), SUM, np.int64)
-    reach = abs(level) // 2 + 1
+    reach = (abs(level) + 1) // 2 + 1
     side = 2 * reach + 1
     # Odd numbers of 1/32 px: no sample lies on the divide between the halves.
     place = 2 * np.arange(16 * side, dtype=np.int64) + 1 - 16 * side
-    samples = profile(place[None], place[:, None], 16 * abs(level))
+    samples = profile(place[None], place[:, None], 16 * (abs(level) + 1))
     fine = np.rint(samples.astype(np.float64) * 2**16).astype(np.int64).reshape(side, 16, side, 16).sum(axis=(1, 3))
     kernel = quantised(fine)
     return kernel if level > 0 else np.ascontiguousarray(kernel[:, ::-1])
@@ -93,8 +93,8 @@ def levels_of(disparity: Light, focus: int, gain: int) -> Levels:
         gain: radius of the circle of confusion in px at 64 px from the focus.
     """
     radius = divided((disparity - focus) * gain, 64)
-    blur = np.maximum(np.abs(radius) - _SHARP, 0)
-    return np.sign(radius) * np.minimum(divided(blur, 32), DEEPEST)
+    steps = divided(np.maximum(np.abs(radius) - _SHARP, 0), 32)
+    return np.sign(radius) * np.minimum(steps, DEEPEST)
 
 
 def see(scene: Light, levels: Levels, kernels: Kernels) -> Views:

@@ -16,7 +16,7 @@ from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import Pixels
 from evaluator.tasks.manifests import manifest_digest
 from evaluator.tasks.readers.base import as_mask, natural_key, read_pinned, read_pixels
-from evaluator.tasks.spec import FilesSplit
+from evaluator.tasks.spec import FilesSplit, Selection
 
 _HIDDEN = (".", "Thumbs.db")  # what file managers leave behind is no case
 _TOKEN = re.compile(r"\{[^{}/]*\}|\*")
@@ -44,6 +44,9 @@ class FilesReader:
         """
         by_role = {role: self._listing(patterns) for role, patterns in self.spec.roles().items()}
         cases = sorted(set().union(*by_role.values()), key=natural_key)
+        if self.spec.select is not None:
+            chosen = self._chosen(self.spec.select)
+            cases = [case for case in cases if case.rpartition("/")[2] in chosen]
         findings = []
         for role, files in by_role.items():
             for case in (c for c in cases if c not in files):
@@ -51,7 +54,7 @@ class FilesReader:
                 wanted = filled(self.spec.roles()[role][0], case)
                 fix = "Get the data set again."
                 findings.append(Finding.error("data-missing", wanted, f"the partner of {have}", "no such file", fix))
-        if not findings and len(cases) != self.spec.count:
+        if not findings and self.spec.count is not None and len(cases) != self.spec.count:
             known = {name for files in by_role.values() for name in files.values()}
             missing = sorted(set(self.manifest or ()) - known, key=natural_key)
             listed = f"; missing: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}" if missing else ""
@@ -62,6 +65,19 @@ class FilesReader:
         if findings:
             raise EvaluatorError(f"The data set in {self.folder} is not whole.", findings)
         return {case: {role: files[case] for role, files in by_role.items()} for case in cases}
+
+    def _chosen(self, select: Selection) -> set[str]:
+        """Return the names, without suffix, of the images that belong to the split.
+
+        Raises:
+            EvaluatorError: the table is not there, or has a line with too few words.
+        """
+        try:
+            rows = [line.split() for line in (self.folder / select.file).read_text(encoding="utf-8").splitlines()]
+            return {row[0].rpartition(".")[0] for row in rows if row and row[select.column - 1] == select.value}
+        except (OSError, ValueError, IndexError) as error:
+            finding = Finding.error("data-list", select.file, "the table of cases", str(error), "Get it again.")
+            raise EvaluatorError(f"The data set in {self.folder} is not whole.", [finding]) from None
 
     def _listing(self, patterns: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -121,6 +137,7 @@ class FilesReader:
         if self.manifest is not None:
             return manifest_digest(self.manifest)
         names = [name for files in self._files.values() for name in files.values()] + list(self.spec.groups.values())
+        names += [self.spec.select.file] if self.spec.select else []
         return manifest_digest({n: hashlib.sha256(read_pinned(self.folder, n, None)).hexdigest() for n in names})
 
     def verify(self) -> list[Finding]:

@@ -67,14 +67,9 @@ class GeneratedReader:
         with tempfile.TemporaryDirectory(dir=self.folder.parent) as name:
             work = Path(name) / "set"
             for made in GENERATORS[self.generator]():
-                arrays = dict(made.inputs)
-                if made.reference is not None:
-                    arrays["reference"] = made.reference
-                if made.mask is not None:
-                    arrays["mask"] = np.where(made.mask, 255, 0).astype(np.uint8)[:, :, None]
-                for role, array in arrays.items():
-                    _put(work / role / made.case, array)
-                    found[f"{role}/{made.case}"] = pixels_digest(array)
+                for path, array in made.arrays().items():
+                    _put(work / path, array)
+                found |= made.digests()
                 if made.group:
                     groups[made.case] = made.group
             (work / "groups.json").write_text(json.dumps(groups, sort_keys=True), encoding="utf-8")
