@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluator.findings import EvaluatorError, Finding, did_you_mean, has_errors, some
@@ -12,7 +12,7 @@ from evaluator.ingest import read_detections
 from evaluator.metrics import NotApplicable
 from evaluator.metrics.detection import Box, Detection, MeanPrecision, mean_average_precision
 from evaluator.tasks.boxes import read_boxes
-from evaluator.tasks.exdark import LIST_NAME, PARTS, part_warnings, read_annotations, read_list
+from evaluator.tasks.exdark import LIST_NAME, PARTS, case_of, part_warnings, read_annotations, read_list
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ def score_detections(
     """Score a file of detections.
 
     Args:
-        detections: `detections.csv`; see `evaluator.ingest.read_detections`.
+        detections: `detections.csv`; see `evaluator.ingest.read_detections`. Cases are named as in the truth; for a
+            folder, by the image's name, with or without its suffix and the folder of its class.
         truth: a table (see `evaluator.tasks.boxes`), or a folder of ExDark's annotation files.
         part: `train`, `validation` or `test`: only the images of this part of `imageclasslist.txt`, which must lie at
             the top of the folder. All images if not given.
@@ -46,6 +47,8 @@ def score_detections(
             raise EvaluatorError(f"No object of {truth} is of the class {name!r}.{did_you_mean(name, known)}")
     objects = {case: [box for box in boxes if box.class_name not in left_out] for case, boxes in objects.items()}
     found, wrong = read_detections(detections)
+    if truth.is_dir():  # of images in folders by class, whose names are all different
+        found = [replace(d, case=case_of(d.case.rpartition("/")[2])) for d in found]
     counting = [d for d in found if d.class_name not in left_out]
     findings += wrong + _unknown(counting, objects, known, detections)
     if has_errors(findings):

@@ -93,6 +93,12 @@ def test_a_part_of_exdark_without_the_class_that_voc_does_not_have(exdark: Path,
     assert outside.by_variant == {}
 
 
+@pytest.mark.parametrize("name", ["x", "x.jpg", "Cat/x", "Cat/x.jpg", "ExDark/Cat/x.png"])
+def test_images_of_a_folder_may_be_named_with_suffix_and_folder(exdark: Path, tmp_path: Path, name: str) -> None:
+    found = score_detections(reported(tmp_path, f"{name},Cat,0.8,0,0,9,9"), exdark)
+    assert found.by_variant["map.voc"].classes["Cat"].value == 1.0
+
+
 def test_parts_are_those_of_a_folder_with_a_list(exdark: Path, truth: Path, tmp_path: Path) -> None:
     file = reported(tmp_path)
     with pytest.raises(EvaluatorError, match=r"no part 'tset'\. Did you mean 'test'\?"):
