@@ -100,7 +100,12 @@ def test_what_the_wheel_must_carry_is_there() -> None:
 
     assert len(load_published()) == sum(paper.tables for paper in load_papers().values()) == 16
     assert load_facts().networks
-    for pattern in ("tasks/definitions/*.sha256", "site/templates/*.html", "site/static/*.js"):
+    for pattern in (
+        "tasks/definitions/*.sha256",
+        "tasks/templates/*.toml",
+        "site/templates/*.html",
+        "site/static/*.js",
+    ):
         assert list(PACKAGE.glob(pattern)), pattern
 
 

@@ -9,6 +9,7 @@ from evaluator.metrics.contract import (
     MissingRule,
     NotApplicable,
     Score,
+    SetContract,
     State,
     Unavailable,
     Undefined,
@@ -17,6 +18,7 @@ from evaluator.metrics.contract import (
 from evaluator.metrics.registry import (
     SHARP_REGION,
     compute,
+    contract_of,
     evaluate,
     evaluate_compiled,
     evaluate_sharp,
@@ -25,6 +27,7 @@ from evaluator.metrics.registry import (
     is_further,
     known_weights,
     metrics,
+    set_contracts,
     weights_used,
 )
 
@@ -37,11 +40,13 @@ __all__ = [
     "MissingRule",
     "NotApplicable",
     "Score",
+    "SetContract",
     "State",
     "Unavailable",
     "Undefined",
     "aggregate",
     "compute",
+    "contract_of",
     "evaluate",
     "evaluate_compiled",
     "evaluate_sharp",
@@ -51,6 +56,7 @@ __all__ = [
     "known_weights",
     "metrics",
     "pyiqa_zoo",
+    "set_contracts",
     "weights",
     "weights_used",
 ]

@@ -12,8 +12,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluator.findings import EvaluatorError, did_you_mean
-from evaluator.metrics import errors, lpips, ms_ssim, niqe, psnr, pyiqa_zoo, sharp_region, ssim
-from evaluator.metrics.contract import Image, Measured, Metric, NotApplicable, Score, State, Unavailable, Undefined
+from evaluator.metrics import detection, errors, lpips, ms_ssim, niqe, psnr, pyiqa_zoo, sharp_region, ssim
+from evaluator.metrics.contract import (
+    Contract,
+    Image,
+    Measured,
+    Metric,
+    NotApplicable,
+    Score,
+    SetContract,
+    State,
+    Unavailable,
+    Undefined,
+)
 from evaluator.metrics.weights import KNOWN, Weights, digest_of
 
 _MODULES = (psnr, ssim, ms_ssim, errors, lpips, niqe)
@@ -24,6 +35,21 @@ def metrics() -> dict[str, Metric]:
     """Return all metrics by id, in the order in which tables show them."""
     found = {metric.contract.id: metric for module in _MODULES for metric in module.METRICS}
     return found | {SHARP_REGION: Metric(sharp_region.SHARP_REGION, _needs_a_mask)}
+
+
+def set_contracts() -> dict[str, SetContract]:
+    """Return the contracts of the numbers that no single image has, by id."""
+    return {contract.id: contract for contract in detection.CONTRACTS}
+
+
+def contract_of(metric_id: str) -> Contract | SetContract:
+    """Return the contract of a metric, or of a number of a whole set.
+
+    Raises:
+        EvaluatorError: there is none of that id.
+    """
+    found = set_contracts().get(metric_id)
+    return get(metric_id).contract if found is None else found
 
 
 def known_weights() -> list[Weights]:
@@ -60,8 +86,12 @@ def get(metric_id: str) -> Metric:
     try:
         return metrics()[metric_id]
     except KeyError:
-        family = [m for m in metrics() if m.startswith(f"{metric_id}.")]
-        hint = did_you_mean(metric_id, metrics()) or f" Known: {', '.join(metrics())}."
+        if metric_id in set_contracts():
+            verb = set_contracts()[metric_id].verb
+            raise EvaluatorError(f"No image has a {metric_id}, only a whole set of detections: {verb}.") from None
+        known = [*metrics(), *set_contracts()]
+        family = [m for m in known if m.startswith(f"{metric_id}.")]
+        hint = did_you_mean(metric_id, known) or f" Known: {', '.join(known)}."
         hint = f" There are {', '.join(family)}." if family else hint
         raise EvaluatorError(f"There is no metric {metric_id!r}.{hint}") from None
 

@@ -311,7 +311,7 @@ class TaskSpec(_Strict):
         derived = [target for score in self.scores for target in score.where.values()]
         derived = [target for target in derived if target != REPORTED_RUNTIME_RATIO]
         for metric in (*self.metrics, *self.ranking.by, *derived):
-            if metrics.is_further(metric):
+            if metrics.is_further(metric) or metric in metrics.set_contracts():
                 _check_further(metric)
             elif metric not in known:
                 raise ValueError(f"there is no metric {metric!r}.{did_you_mean(metric, known)}")

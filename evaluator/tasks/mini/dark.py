@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluator.metrics.detection import Box
 from evaluator.tasks.mini.light import divided, noisy, to_light, to_srgb8
-from evaluator.tasks.mini.made import Box, Made
+from evaluator.tasks.mini.made import Made
 from evaluator.tasks.mini.photographs import photograph
 
 EXPOSURES = (4, 8, 16)

@@ -8,20 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.images import pixels_digest
+from evaluator.metrics.detection import Box
 
 Image = NDArray[np.generic]
-
-
-@dataclass(frozen=True)
-class Box:
-    """An object in a picture; px, from the picture's left and top edge."""
-
-    name: str
-    """Its class, as the task's detector names it."""
-    left: int
-    top: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)

@@ -61,12 +61,12 @@ def test_boxes_lie_in_their_pictures_and_have_known_classes() -> None:
         height, width = case.inputs["input"].shape[:2]
         assert case.boxes
         for box in case.boxes:
-            assert box.name in CLASSES
+            assert box.class_name in CLASSES
             assert box.width >= 16
             assert box.height >= 16
             assert 0 <= box.left < box.left + box.width <= width
             assert 0 <= box.top < box.top + box.height <= height
-            found.add(box.name)
+            found.add(box.class_name)
     assert found == {"Cat", "People", "Cup", "Table", "Motorbike", "Bicycle", "Bottle"}
 
 
@@ -76,7 +76,7 @@ def test_the_same_things_have_boxes_at_every_exposure_and_move_by_their_disparit
         boxes.setdefault(case.case.rpartition("-")[0], set()).add(case.boxes)
     assert all(len(kinds) == 1 for kinds in boxes.values())
     ((left,), (right,)) = boxes["motorcycle-left"], boxes["motorcycle-right"]
-    moved = {a.name: a.left - b.left for a, b in zip(left, right, strict=True) if a.left}
+    moved = {a.class_name: a.left - b.left for a, b in zip(left, right, strict=True) if a.left}
     # The measured disparity: 40 to 60 px on the motorcycle, 15 to 21 on the shelf.
     assert 38 <= moved["Motorbike"] <= 60
     assert 12 <= moved["Bottle"] <= 22
