@@ -80,10 +80,11 @@ LOW_LIGHT = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("split", "folder", "wanted"), LOW_LIGHT)
+@pytest.mark.parametrize("row", LOW_LIGHT, ids=lambda row: row[1])
 def test_low_light(
-    split: str, folder: str, wanted: float, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    row: tuple[str, str, float], data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    split, folder, wanted = row
     monkeypatch.setenv("EVALUATOR_WEIGHTS", str(data_root / "weights" / "niqe"))
     _, means = scored("low-light", split, data_root, data_root / "lowlight" / folder, tmp_path / "boards")
     assert means["niqe.live"] == pytest.approx(wanted, abs=10 ** -(len(str(wanted)) - 2) / 2 + 1e-4)
