@@ -193,6 +193,7 @@ def _read_only(
     """Read the outputs and note what is wrong with them, without scoring."""
     if entries:
         _run(entries, split, (), workers=workers, executor=executor, progress=progress)
+    _suspect([entry for entry in entries if not entry.submission.rejected], split)
     for entry in entries:
         entry.outcome.findings = _findings(entry, split)
         entry.outcome.message = entry.submission.rejected

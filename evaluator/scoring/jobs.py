@@ -184,8 +184,7 @@ def run_case(job: CaseJob) -> dict[int, CaseResult]:
         marks: tuple[str, ...] = ()
         if reading.pixels is not None and not has_errors(findings):
             scores, clipped = measure(reading.pixels)
-            # For the organiser alone: `check` asks for no metric, and says nothing of it.
-            if job.metric_ids and provider.by_a_team and job.split.has_references:
+            if provider.by_a_team and job.split.has_references:
                 marks = measure.look(reading)
             if clipped:
                 findings = [_clipped(f, clipped) for f in findings]
