@@ -10,6 +10,8 @@ from evaluator.images import Header, ImageProblem, Pixels, decode, inspect
 from evaluator.ingest.sources import Source, TooLarge
 from evaluator.tasks import Protocol
 
+_LARGEST = 1e6
+"""A float value beyond which nothing is an image any more, and sums of powers may overflow."""
 _DEPTHS = {"uint8": 8, "uint16": 16}
 
 
@@ -73,8 +75,8 @@ def examine(data: bytes, name: str, expected: Expected) -> Reading:
     except ImageProblem as problem:
         findings.append(Finding.error(problem.code, name, problem.expected, problem.got, problem.fix))
         return Reading(None, digest, tuple(findings))
-    suspect = suspect_range(pixels, name)
-    return Reading(pixels, digest, (*findings, *suspect))
+    findings += suspect_range(pixels, name)
+    return Reading(None if has_errors(findings) else pixels, digest, tuple(findings))
 
 
 def read_output(source: Source, name: str, expected: Expected) -> Reading:
@@ -151,12 +153,15 @@ def _compare_depth(header: Header, name: str, protocol: Protocol) -> list[Findin
 
 
 def suspect_range(pixels: Pixels, name: str) -> list[Finding]:
-    """Point out values that look like another scale; they are scored as they are."""
+    """Point out values that look like another scale, which are scored as they are, and those that no image has."""
     highest = float(pixels.array.max())
     lowest = float(pixels.array.min())
     if pixels.kind == "uint16" and 0 < highest <= 255:
         fix = "Values are taken as 16 bit all the same: multiply by 257, or save 8 bit."
         return [Finding.warning("range", name, "16-bit values up to 65535", f"none above {highest:.0f}", fix)]
+    if pixels.kind == "float" and max(-lowest, highest) > _LARGEST:
+        got, fix = f"values from {lowest:.4g} to {highest:.4g}", "Find out why the method gave such a value."
+        return [Finding.error("range", name, f"values within ±{_LARGEST:.0f}; white is 1", got, fix)]
     if pixels.kind == "float" and (lowest < 0 or highest > 1):
         fix = "White is 1 for float values; what lies outside is treated as the protocol says."
         if highest > 2:
