@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from evaluator.text import safe
 
 _LISTED = 5
 
@@ -21,6 +24,9 @@ class Severity(StrEnum):
     """No number changes; said so that nothing happens in silence."""
 
 
+Shown = Annotated[str, AfterValidator(safe)]
+
+
 class Finding(BaseModel):
     """One thing to say about one file: what was expected, what was found, what to do."""
 
@@ -28,10 +34,10 @@ class Finding(BaseModel):
 
     code: str
     severity: Severity
-    file: str
-    expected: str
-    got: str
-    fix: str
+    file: Shown
+    expected: Shown
+    got: Shown
+    fix: Shown
 
     @classmethod
     def error(cls, code: str, file: str, expected: str, got: str, fix: str) -> Finding:

@@ -20,7 +20,7 @@ _SERVE = Path(__file__).parent / "runners" / "models" / "serve.py"
 MODULES = {
     "tensorflow": ("tensorflow", "keras"),
     "torch": ("torch",),
-    "onnx": ("onnx", "onnxruntime"),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "tflite": ("ai_edge_litert",),
 }
 FORMATS = {

@@ -38,7 +38,7 @@ by = ["psnr.f64", "ssim.basicsr"]
 missing = "unranked"
 
 [splits.five]
-reader = "pairs"
+reader = "files"
 title = "five pairs"
 licence = "CC0"
 home = "https://example.org"

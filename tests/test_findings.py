@@ -39,6 +39,20 @@ def test_finding_cannot_be_changed() -> None:
         ERROR.severity = Severity.NOTE  # type: ignore[misc]
 
 
+@given(st.text())
+def test_what_is_quoted_can_always_be_shown(text: str) -> None:
+    finding = Finding.note("code", text, text, text, text)
+    assert finding.line().isprintable()
+    assert Finding.model_validate_json(finding.model_dump_json()) == finding
+    if text.isprintable():
+        assert finding.got == text
+
+
+def test_escapes_say_what_was_there() -> None:
+    quoted = Finding.note("code", "a\x1b[31m\n\u202e\udcff.png", "", "", "").file
+    assert quoted == "a\\u001b[31m\\u000a\\u202e\\udcff.png"
+
+
 def test_error_carries_its_findings() -> None:
     error = EvaluatorError("It is wrong.", [ERROR, NOTE])
     assert (str(error), error.findings) == ("It is wrong.", (ERROR, NOTE))

@@ -1,4 +1,4 @@
-"""`evaluate data verify`."""
+"""`evaluate data verify` and `evaluate data lint`."""
 
 from __future__ import annotations
 
@@ -64,3 +64,53 @@ def verify(task: str, split: str | None, root: Path | None, output_format: str) 
     official = [r for r in results if r["split"] == (split or chosen.spec.default_split)]
     if any(r["here"] and not r["ok"] for r in results) or any(not r["here"] for r in official):
         raise click.exceptions.Exit(2)
+
+
+@command.command("lint")
+@click.argument("task")
+@options.split
+@options.data
+@options.output_format
+def lint_command(*, task: str, split: str | None, data: Path | None, output_format: str) -> None:
+    """Look for pairs that are shifted, exposed otherwise, swapped, mixed up or twice there.
+
+    It measures, which can err, and changes nothing: look at what it names. Status 0 whatever it finds.
+    """
+    from dataclasses import asdict
+
+    from evaluator.cli.output import RunProgress, print_findings, print_json
+    from evaluator.tasks import lint_pairs, load_task
+
+    opened = load_task(task).split(split, data)
+    label = f"{opened.task.id}/{opened.name}"
+    progress = RunProgress(label)
+    progress.begin(len(opened.case_ids), 0)
+    try:
+        found = lint_pairs(opened, lambda: progress.advance(1))
+    finally:
+        progress.end()
+    print_findings(found.findings)
+    if output_format == "json":
+        pairs = {
+            case: {
+                "identical": pair.identical,
+                "shift": None if pair.shift is None else [pair.shift.right, pair.shift.down],
+                "gain": pair.gain,
+                "sides": None if pair.sides is None else asdict(pair.sides),
+            }
+            for case, pair in found.pairs.items()
+        }
+        findings = [f.model_dump(mode="json") for f in found.findings]
+        print_json(
+            {"task": opened.task.id, "split": opened.name, "summary": asdict(found.summary), "findings": findings}
+            | {"pairs": pairs}
+        )
+        return
+    summary = found.summary
+    click.echo(f"{label}: {summary.pairs} of {summary.cases} pairs looked at, {len(found.findings)} findings.")
+    if summary.median_shift is not None:
+        click.echo(
+            f"Shift, where it can be told ({summary.shifts} pairs): {summary.median_shift:.2f} px in the median."
+        )
+    if summary.median_gain is not None:
+        click.echo(f"References are {summary.median_gain:.2f} times as bright as inputs in the median.")

@@ -45,9 +45,6 @@ def command(output_format: str) -> None:
 
 
 def _examine() -> dict[str, Any]:
-    from importlib import metadata
-    from importlib.util import find_spec
-
     from evaluator import metrics
     from evaluator.efficiency.hardware import usable_cores
     from evaluator.runners.sandbox import Level, isolation
@@ -55,8 +52,7 @@ def _examine() -> dict[str, Any]:
 
     proved = isolation()
     levels = []
-    order = list(Level)
-    for level in order:
+    for level in Level:
         if level in proved.refused:
             levels.append((level.value, "refused", proved.refused[level]))
         elif level is proved.level:
@@ -65,7 +61,7 @@ def _examine() -> dict[str, Any]:
             levels.append((level.value, "not needed", ""))
     formats = []
     for module, package, extra, purpose in _FRAMEWORKS:
-        version = metadata.version(package) if find_spec(module) else None
+        version = _version(module, package)
         fix = "" if version else f"pip install 'restoration-evaluator[{extra}]'"
         formats.append({"for": purpose, "package": package, "version": version, "fix": fix})
     root = find_root(None)
@@ -86,6 +82,18 @@ def _examine() -> dict[str, Any]:
         "cores": usable_cores(),
         "data": str(root.path) if root else None,
     }
+
+
+def _version(module: str, package: str) -> str | None:
+    from importlib import metadata
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        return None
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # it comes under other names too, such as tensorflow-cpu
+        return metadata.version(metadata.packages_distributions()[module][0])
 
 
 def _devices() -> list[str]:

@@ -18,6 +18,7 @@ _VERBS = (
     "check",
     "rank",
     "site",
+    "audit",
     "tasks",
     "data",
     "metrics",
@@ -94,7 +95,7 @@ def main() -> None:
             raise
         from evaluator.cli.output import print_findings, print_json, say
 
-        if "json" in sys.argv and "--format" in sys.argv:
+        if "--format=json" in sys.argv or ("json" in sys.argv and "--format" in sys.argv):
             print_json({"error": str(error), "findings": [f.model_dump(mode="json") for f in error.findings]})
         say(f"Error: {error}")
         print_findings(error.findings)

@@ -1,4 +1,4 @@
-"""`evaluate metrics` and its verbs: explain, spread, sharp, conformance."""
+"""`evaluate metrics` and its verbs: explain, spread, sharp, detections, conformance."""
 
 from __future__ import annotations
 
@@ -29,6 +29,22 @@ _FIELDS = (
     ("version", "version"),
 )
 
+_SET_FIELDS = (
+    ("direction", "direction"),
+    ("worst", "worst value"),
+    ("takes", "takes"),
+    ("overlap", "overlap"),
+    ("matching", "matching"),
+    ("ignored", "ignored"),
+    ("ties", "equal scores"),
+    ("curve", "within a class"),
+    ("aggregation", "over classes"),
+    ("source", "source"),
+    ("used_by", "used by"),
+    ("verb", "printed by"),
+    ("version", "version"),
+)
+
 
 @click.group(
     "metrics", invoke_without_command=True, short_help="List the metrics, explain one, or compare their variants."
@@ -47,7 +63,10 @@ def command(context: click.Context, output_format: str) -> None:
     from evaluator import metrics
     from evaluator.cli.output import print_json, print_table
 
-    contracts = [m.contract for m in metrics.metrics().values()]
+    contracts: list[metrics.Contract | metrics.SetContract] = [
+        *(m.contract for m in metrics.metrics().values()),
+        *metrics.set_contracts().values(),
+    ]
     if output_format == "json":
         print_json({c.id: asdict(c) for c in contracts})
         return
@@ -65,16 +84,18 @@ def explain(metric_id: str, output_format: str) -> None:
     from evaluator import metrics
     from evaluator.cli.output import print_json
 
-    contract = metrics.get(metric_id).contract
+    contract = metrics.contract_of(metric_id)
     if output_format == "json":
         print_json(asdict(contract))
         return
     click.echo(f"{contract.id}: {contract.title}")
     if contract.flaw:
         click.echo(f"  flaw              {contract.flaw}; kept because published numbers rest on it")
-    for name, label in _FIELDS:
+    for name, label in _FIELDS if isinstance(contract, metrics.Contract) else _SET_FIELDS:
         value = getattr(contract, name)
         click.echo(f"  {label:<17} {value if value != '' else '–'}")
+    if not isinstance(contract, metrics.Contract):
+        return
     if not contract.reference:
         click.echo("  reference         none needed")
     for name, meaning in contract.extra.items():
@@ -172,6 +193,64 @@ def sharp_command(*, input_: Path, mask: Path, plot: Path | None, output: Path, 
     print_table(["error below", "% of in-focus pixels"], rows, text=())
     click.echo(f"Area under the curve up to 16/255: {pooled.area:.2f} of 100.")
     click.echo(f"{pooled.kept} images; {pooled.dropped} left out, less than 2 % of them being in focus.")
+
+
+@command.command("detections")
+@click.option(
+    "--truth",
+    required=True,
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FOLDER|CSV",
+    help="The objects: a table case,class,left,top,width,height[,difficult], or a folder of ExDark's annotation files.",
+)
+@click.option(
+    "--split",
+    metavar="SPLIT",
+    help="train, validation or test of FOLDER's imageclasslist.txt; all images if not given.",
+)
+@click.option("--without", multiple=True, metavar="CLASS", help="A class that does not count; may be repeated.")
+@options.output_format
+@click.argument("detections", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="DETECTIONS.csv")
+def detections_command(
+    *, truth: Path, split: str | None, without: tuple[str, ...], detections: Path, output_format: str
+) -> None:
+    """Print the mean average precision of detected boxes, by class, in both variants of the VOC protocol.
+
+    DETECTIONS.csv has the header case,class,score,left,top,width,height and one box a line, in pixels.
+    """
+    from dataclasses import asdict
+
+    from evaluator.cli.output import print_findings, print_json, print_table
+    from evaluator.scoring import score_detections
+    from evaluator.text import safe
+
+    scores = score_detections(detections, truth, part=split, left_out=without)
+    print_findings(scores.findings)
+    if output_format == "json":
+        print_json(
+            {
+                "images": scores.cases,
+                "map": {v: asdict(m) for v, m in scores.by_variant.items()},
+                "findings": [f.model_dump(mode="json") for f in scores.findings],
+            }
+        )
+    elif scores.by_variant:
+        eleven, area = scores.by_variant["map.voc07"], scores.by_variant["map.voc"]
+        rows = [
+            [name, f"{eleven.classes[name].value:.4f}", f"{c.value:.4f}"]
+            + [str(n) for n in (c.objects, c.difficult, c.detections, c.hits, c.duplicates, c.misses, c.ignored)]
+            for name, c in area.classes.items()
+        ]
+        rows.append(["mean", f"{eleven.value:.4f}", f"{area.value:.4f}"])
+        head = ["class", "map.voc07", "map.voc", "objects", "difficult", "boxes", "hits", "duplicates", "misses"]
+        print_table([*head, "ignored"], rows)
+        classes = f"{len(area.classes)} class{'es' if len(area.classes) > 1 else ''}"
+        click.echo(f"Mean over {classes} with objects to be found, in {scores.cases} images.")
+        if area.without_truth:
+            left = ", ".join(f"{name} ({count})" for name, count in area.without_truth.items())
+            click.echo(safe(f"Left out, having none: {left}."))
+    if not scores.by_variant:
+        raise click.exceptions.Exit(2)
 
 
 @command.command("conformance")

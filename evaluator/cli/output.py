@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from evaluator.text import safe
 
 if TYPE_CHECKING:
     from evaluator.findings import Finding
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
 
 _FILES_LISTED = 8
 _LOG_EVERY_S = 10.0
-
-
-def safe(text: str) -> str:
-    """Return text in which control and direction characters are spelt out, so that no name can steer the terminal."""
-    return "".join(c if unicodedata.category(c) not in ("Cc", "Cf", "Cs") else f"\\u{ord(c):04x}" for c in text)
 
 
 def say(text: str) -> None:

@@ -11,13 +11,18 @@ if TYPE_CHECKING:
 
 
 @click.command("schema")
-@click.argument("what", type=click.Choice(["submission", "task", "scorecard"]))
+@click.argument("what", type=click.Choice(["submission", "task", "scorecard", "published"]))
 def command(what: str) -> None:
-    """Print the JSON schema of submission.toml, of a task file, or of a scorecard, for editors and programs."""
+    """Print the JSON schema of submission.toml, of a task file, a scorecard or a published table."""
     from evaluator.cli.output import print_json
     from evaluator.ingest import Manifest
-    from evaluator.results import Scorecard
+    from evaluator.results import PublishedTable, Scorecard
     from evaluator.tasks import TaskSpec
 
-    models: dict[str, type[BaseModel]] = {"submission": Manifest, "task": TaskSpec, "scorecard": Scorecard}
+    models: dict[str, type[BaseModel]] = {
+        "submission": Manifest,
+        "task": TaskSpec,
+        "scorecard": Scorecard,
+        "published": PublishedTable,
+    }
     print_json(models[what].model_json_schema())

@@ -58,8 +58,6 @@ def command(
             state = "scored in part" if outcome.card and outcome.card.status == "incomplete" else "scored"
             say(f"{outcome.path}: {state}, with findings:")
         print_findings(outcome.findings)
-        if outcome.replaces:
-            say(f"{outcome.path}: its result replaces an earlier one of the id {outcome.id}, from {outcome.replaces}.")
     kept = {c.submission.id: c.started for c in Store(leaderboards).read(chosen.id, opened.name)}
     scored = {outcome.id for outcome in outcomes if outcome.card}
     for outcome in outcomes:

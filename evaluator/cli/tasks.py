@@ -10,6 +10,7 @@ from evaluator.cli import options
 
 if TYPE_CHECKING:
     from evaluator.tasks import Task
+    from evaluator.tasks.spec import BlocksSplit, FilesSplit
 
 
 @click.group("tasks", invoke_without_command=True, short_help="List the tasks, or show one.")
@@ -55,6 +56,12 @@ def _brief(task: Task) -> dict[str, object]:
     }
 
 
+def _files_in_words(split: FilesSplit | BlocksSplit) -> list[str]:
+    if split.reader == "blocks":
+        return [name for name in (split.inputs, split.references) if name is not None]
+    return [f"{role} {' or '.join(patterns)}" for role, patterns in split.roles().items()]
+
+
 def _folder_in_words(name: str) -> str:
     return "the data folder itself" if name == "." else f"its folder {name}"
 
@@ -65,8 +72,9 @@ def _folder_in_words(name: str) -> str:
 def show(task: str, output_format: str) -> None:
     """Show a task: inputs, protocol, metrics, ranking rule, splits and how to get their data."""
     from evaluator import metrics
-    from evaluator.cli.output import print_json, safe
+    from evaluator.cli.output import print_json
     from evaluator.tasks import load_task
+    from evaluator.text import safe
 
     chosen = load_task(task)
     spec = chosen.spec
@@ -84,13 +92,12 @@ def show(task: str, output_format: str) -> None:
         default = ", the default" if name == spec.default_split else ""
         here = "" if _is_here(chosen, name) else "; not on this machine"
         lines += [
-            f"  {name}: {split.title} ({split.count} cases{default}){here}",
+            f"  {name}: {split.title} ({split.count or 'any number of'} cases{default}){here}",
             f"    licence: {split.licence}",
             f"    home: {split.home}",
             f"    get: {split.get}",
         ]
         if split.reader != "generated":
-            lines.append(
-                f"    files: {split.inputs}, {split.references} in {' or '.join(map(_folder_in_words, split.folders))}"
-            )
+            folders = " or ".join(map(_folder_in_words, split.folders))
+            lines.append(f"    files: {', '.join(_files_in_words(split))} in {folders}")
     click.echo(safe("\n".join(lines)).replace("\\u000a", "\n"))

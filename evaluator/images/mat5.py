@@ -35,7 +35,8 @@ _COMPLEX, _LOGICAL = 0x800, 0x200
 _RANK_LIMIT = 32
 _NAME_LIMIT = 63
 _VARIABLES_LIMIT = 1000
-_CHUNK = 2**20
+_CHUNK = 2**20  # bytes unpacked at a time
+_STEP = 2**16  # compressed bytes looked at at a time: what is left of them is copied at every read
 _PADDING = 8
 
 
@@ -108,11 +109,15 @@ class Mat5:
         stream.finish()
         return values
 
-    def cells(self, variable: Variable) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    def cells(self, variable: Variable, shape: tuple[int, ...]) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """Yield MATLAB's class and the values of each element of a cell, in MATLAB's order (first index fastest).
 
+        Args:
+            variable: the cell.
+            shape: what each element's must be; it is compared before any value is read.
+
         Raises:
-            ImageProblem: an element is no real numeric array.
+            ImageProblem: an element is no real numeric array of this shape.
             ValueError: it is damaged.
         """
         stream = self._stream(variable.place)
@@ -123,7 +128,7 @@ class Mat5:
             if kind != _MATRIX or size == 0:
                 raise ValueError(f"element {number + 1} of the cell {variable.name} is no array")
             element = self._head(stream, variable.place, nested=True)
-            require_numbers(variable.name, number, element.kind)
+            check_element(variable, number, element.kind, element.shape, shape)
             yield element.kind, self._numbers(stream, element.shape)
             if end < stream.done:
                 raise ValueError(f"element {number + 1} of the cell {variable.name} is longer than it says")
@@ -197,14 +202,23 @@ def is_numeric(kind: str) -> bool:
     return kind in ("double", "single") or kind.startswith(("int", "uint"))
 
 
-def require_numbers(name: str, number: int, kind: str) -> None:
-    """Raise ImageProblem if an element of a cell is of a class that is none of real numbers."""
+def check_element(cell: Variable, number: int, kind: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Raise ImageProblem if an element of a cell is no array of real numbers, or of another shape."""
+    down, across = number % max(1, cell.shape[0]) + 1, number // max(1, cell.shape[0]) + 1
+    got = f"{shape} {kind} in {cell.name}{{{down},{across}}}"
     if not is_numeric(kind):
         raise ImageProblem(
             "pixel-type",
-            expected=f"a numeric array in each element of the cell {name}",
-            got=f"one of class {kind} in element {number + 1}",
+            expected="a numeric array in each element of the cell",
+            got=got,
             fix="Convert each block to uint8, or single in [0, 1].",
+        )
+    if shape != wanted:
+        raise ImageProblem(
+            "array-shape",
+            expected=f"an array of shape {wanted} in each element of the cell",
+            got=got,
+            fix="Save each block as (height, width, channels).",
         )
 
 
@@ -247,7 +261,7 @@ class _Inflated:
     def _some(self, limit: int) -> bytes:
         while True:
             if not self._packed and self._at < self._end:
-                step = min(_CHUNK, self._end - self._at)
+                step = min(_STEP, self._end - self._at)
                 self._packed = self._data[self._at : self._at + step]
                 self._at += step
             ended = not self._packed

@@ -13,10 +13,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.images.mat5 import Allocate, Variable, require_numbers
+from evaluator.images.mat5 import Allocate, Variable, check_element
 from evaluator.images.pixels import ImageProblem
 
 MAGIC = b"MATLAB 7.3 MAT-file"
+allowed = True
+"""Whether this process may open HDF5 files: not where nothing keeps it from doing harm."""
 _DTYPES = {"uint8": "u1", "uint16": "u2", "single": "f4", "double": "f8"}
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 _VARIABLES_LIMIT = 1000
@@ -43,9 +45,16 @@ class Mat73:
             allocate: makes the arrays that values are read into.
 
         Raises:
-            ImageProblem: the package h5py is not installed.
+            ImageProblem: the package h5py is not installed, or HDF5 files may not be opened.
             OSError: it is no HDF5 file.
         """
+        if not allowed:
+            raise ImageProblem(
+                "isolation",
+                expected="isolation for a MAT-file of version 7.3, which can name other files",
+                got="none on this machine",
+                fix="Save with -v7, or as .npy; or see what `evaluate doctor` says is needed.",
+            )
         try:
             import h5py
         except ImportError:
@@ -90,11 +99,11 @@ class Mat73:
         """Return a numeric variable's values in MATLAB's shape."""
         return self._values(variable.name, self._file[variable.name])
 
-    def cells(self, variable: Variable) -> Iterator[tuple[str, NDArray[np.generic]]]:
-        """Yield MATLAB's class and the values of each element of a cell, in MATLAB's order (first index fastest).
+    def cells(self, variable: Variable, shape: tuple[int, ...]) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        """See `Mat5.cells`.
 
         Raises:
-            ImageProblem: an element whose values do not lie in the file, or that is no real numeric array.
+            ImageProblem: also for an element whose values do not lie in the file.
         """
         references = self._file[variable.name]
         if self._h5.check_ref_dtype(references.dtype) is not self._h5.Reference:
@@ -105,7 +114,7 @@ class Mat73:
             if not isinstance(item, self._h5.Dataset):
                 raise ValueError(f"{name} is no array")
             kind = self._check(name, item)
-            require_numbers(variable.name, number, kind)
+            check_element(variable, number, kind, tuple(reversed(item.shape)), shape)
             yield kind, self._values(name, item)
 
     def _check(self, name: str, item: Any) -> str:  # noqa: ANN401 - h5py has no types
@@ -120,7 +129,7 @@ class Mat73:
             if code not in _FILTERS:
                 raise _refused(name, f"the filter {code}")
         if item.shape is None:
-            return "empty"
+            raise _refused(name, "a data set without a shape")
         size = math.prod(item.shape) * item.dtype.itemsize
         if item.chunks and math.prod(item.chunks) * item.dtype.itemsize > 2 * size + _CHUNK_FREE:
             raise _refused(name, f"chunks of shape {item.chunks} for values of shape {item.shape}")

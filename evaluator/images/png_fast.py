@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import deflate
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from evaluator.images.jit import njit
 
 Array = NDArray[Any]
 

@@ -1,10 +1,11 @@
 """Open a submission: manifest, archives, matching of outputs to cases, and the door through which files are read."""
 
 from evaluator.ingest.baselines import baseline_names, baselines_folder, is_baseline
+from evaluator.ingest.detections import read_detections
 from evaluator.ingest.manifest import FILE_NAME, Manifest
 from evaluator.ingest.reader import Expected, Reading, examine, fetch, judge, read_output, suspect_range
 from evaluator.ingest.sources import FolderSource, Source, TarSource, ZipSource, open_source
-from evaluator.ingest.submission import Submission, open_submission
+from evaluator.ingest.submission import Submission, open_submission, submission_id
 
 __all__ = [
     "FILE_NAME",
@@ -24,6 +25,8 @@ __all__ = [
     "judge",
     "open_source",
     "open_submission",
+    "read_detections",
     "read_output",
+    "submission_id",
     "suspect_range",
 ]

@@ -1,18 +1,17 @@
-"""Where the baselines that ship with the harness lie: in the package when installed, beside it in a checkout."""
+"""The baselines that ship with the harness."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent.parent
+from evaluator.shipped import shipped_folder
 
 
 @cache
 def baselines_folder() -> Path:
     """Return the folder of the baselines."""
-    installed = _PACKAGE / "_baselines"
-    return installed if installed.is_dir() else _PACKAGE.parent / "baselines"
+    return shipped_folder("_baselines", "baselines")
 
 
 def baseline_names() -> list[str]:

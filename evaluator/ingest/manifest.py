@@ -24,7 +24,7 @@ def _plain_lines(text: str) -> str:
 
 
 def _http(url: str) -> str:
-    if not url.startswith(("https://", "http://")):
+    if not url.lower().startswith(("https://", "http://")):
         raise ValueError("is not an http or https address")
     return url
 
@@ -32,7 +32,17 @@ def _http(url: str) -> str:
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
 LongText = Annotated[str, Field(max_length=4000), AfterValidator(_plain_lines)]
 Url = Annotated[str, Field(max_length=500), AfterValidator(_plain), AfterValidator(_http)]
-SubmissionId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$")]
+RESERVED = ("cases", "index.html")
+"""Names of the harness's own beside the pages of submissions."""
+
+
+def _free(identifier: str) -> str:
+    if identifier in RESERVED:
+        raise ValueError("is a name of the harness's own")
+    return identifier
+
+
+SubmissionId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$"), AfterValidator(_free)]
 
 
 def _inside(path: str) -> str:
@@ -158,12 +168,14 @@ class Python(_Strict):
 
     entry: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*:[a-z_][a-z0-9_]*$")]
     """`module:function`; the function takes and returns an `(H, W, C)` array."""
+    inputs: Annotated[tuple[Name, ...], Field(min_length=1, max_length=8)] = ("input",)
+    """What the function is given, one argument each: `["left", "right"]` for dual-pixel pairs."""
 
 
 class Reported(_Strict):
     """What the team says, not what was measured here; shown as such."""
 
-    runtime_ratio: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    runtime_ratio: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] | None = None
     """The challenge's reference runtime divided by this method's, on the organisers' hardware."""
 
 

@@ -10,8 +10,7 @@ from evaluator.images import Header, ImageProblem, Pixels, decode, inspect
 from evaluator.ingest.sources import Source, TooLarge
 from evaluator.tasks import Protocol
 
-_LARGEST = 1e6
-"""A float value beyond which nothing is an image any more, and sums of powers may overflow."""
+_NONSENSE = 1e6
 _DEPTHS = {"uint8": 8, "uint16": 16}
 
 
@@ -56,15 +55,16 @@ def fetch(source: Source, name: str, expected: Expected) -> bytes | Finding:
         )
 
 
-def examine(data: bytes, name: str, expected: Expected) -> Reading:
+def examine(data: bytes, name: str, expected: Expected, *, sha256: str | None = None) -> Reading:
     """Decode a submitted file's bytes; never raises for what they hold.
 
     Args:
         data: the bytes.
         name: the file's name in the submission.
         expected: what the case's output must be. Nothing is resized, cropped or converted to fit.
+        sha256: the digest of the bytes, where it is known; else it is computed.
     """
-    digest = hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256(data).hexdigest() if sha256 is None else sha256
     findings: list[Finding] = []
     try:
         header = inspect(data)
@@ -75,8 +75,8 @@ def examine(data: bytes, name: str, expected: Expected) -> Reading:
     except ImageProblem as problem:
         findings.append(Finding.error(problem.code, name, problem.expected, problem.got, problem.fix))
         return Reading(None, digest, tuple(findings))
-    findings += suspect_range(pixels, name)
-    return Reading(None if has_errors(findings) else pixels, digest, tuple(findings))
+    suspect = suspect_range(pixels, name, expected.protocol)
+    return Reading(None if has_errors(suspect) else pixels, digest, (*findings, *suspect))
 
 
 def read_output(source: Source, name: str, expected: Expected) -> Reading:
@@ -152,16 +152,20 @@ def _compare_depth(header: Header, name: str, protocol: Protocol) -> list[Findin
     return []
 
 
-def suspect_range(pixels: Pixels, name: str) -> list[Finding]:
-    """Point out values that look like another scale, which are scored as they are, and those that no image has."""
+def suspect_range(pixels: Pixels, name: str, protocol: Protocol) -> list[Finding]:
+    """Point out values that look like another scale; they are scored as they are, if they are no nonsense."""
     highest = float(pixels.array.max())
     lowest = float(pixels.array.min())
     if pixels.kind == "uint16" and 0 < highest <= 255:
         fix = "Values are taken as 16 bit all the same: multiply by 257, or save 8 bit."
         return [Finding.warning("range", name, "16-bit values up to 65535", f"none above {highest:.0f}", fix)]
-    if pixels.kind == "float" and max(-lowest, highest) > _LARGEST:
-        got, fix = f"values from {lowest:.4g} to {highest:.4g}", "Find out why the method gave such a value."
-        return [Finding.error("range", name, f"values within ±{_LARGEST:.0f}; white is 1", got, fix)]
+    white = 1.0 if protocol.tone_map is None else protocol.tone_map.white
+    if pixels.kind == "float" and max(-lowest, highest) > _NONSENSE * white:
+        fix = "No image holds such values: find out where they come from."
+        got = f"values from {lowest:.4g} to {highest:.4g}"
+        return [Finding.error("range", name, f"values from 0 to {white:g}", got, fix)]
+    if protocol.tone_map is not None:
+        return []  # the clipping of the tone map says it
     if pixels.kind == "float" and (lowest < 0 or highest > 1):
         fix = "White is 1 for float values; what lies outside is treated as the protocol says."
         if highest > 2:

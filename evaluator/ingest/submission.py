@@ -11,14 +11,12 @@ from pathlib import Path, PurePosixPath
 from evaluator.findings import EvaluatorError, Finding, has_errors, some
 from evaluator.images import SUFFIXES
 from evaluator.ingest.baselines import baselines_folder, is_baseline
-from evaluator.ingest.manifest import FILE_NAME, Manifest
+from evaluator.ingest.manifest import FILE_NAME, RESERVED, Manifest
 from evaluator.ingest.sources import ARCHIVE_SUFFIXES, Source, TooLarge, open_source
 from evaluator.typed_toml import SIZE_LIMIT, parse_toml
 
 _JUNK_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")
 _JUNK_FOLDERS = ("__MACOSX", "__pycache__")
-_RESERVED = ("cases", "index.html")
-"""What lies beside the submissions' folders on the pages."""
 _HINTS = 20
 """Missing outputs for which a file is looked for that may be meant: comparing names takes time."""
 _DOCUMENTS = (".md", ".txt", ".toml", ".pdf", ".rst")
@@ -142,15 +140,23 @@ def _read_manifest(source: Source, names: Mapping[str, int], prefix: str) -> tup
     return parse_toml(Manifest, data, name, "manifest")
 
 
-def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
+def submission_id(path: Path, manifest: Manifest) -> str:
+    """Return a submission's id: what its manifest says, else its file's or folder's name."""
     resolved = path.resolve()
     name = resolved.name.lower()
     if resolved.is_file():
         suffix = next((s for s in ARCHIVE_SUFFIXES if name.endswith(s)), resolved.suffix)
         name = name[: len(name) - len(suffix)]
     derived = re.sub(r"[^a-z0-9_.-]+", "-", name)
-    identifier = manifest.id or derived.strip("-._")[:40].strip("-._") or "submission"
-    taken = identifier in _RESERVED or (baselines_folder() / identifier / FILE_NAME).is_file()
+    return manifest.id or derived.strip("-._")[:40].strip("-._") or "submission"
+
+
+def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
+    identifier = submission_id(path, manifest)
+    if identifier in RESERVED:
+        fix = f'Rename it, or set id = "..." in {FILE_NAME}.'
+        return identifier, Finding.error("id-taken", str(path), "a name that is not the harness's own", identifier, fix)
+    taken = (baselines_folder() / identifier / FILE_NAME).is_file()
     if taken and not is_baseline(path):
         return identifier, Finding.error(
             "id-taken",

@@ -94,8 +94,8 @@ class Aggregate:
 
 
 @dataclass(frozen=True)
-class Contract:
-    """Everything that changes a metric's number, in words; shown by `evaluate metrics explain`."""
+class Promise:
+    """What every number promises, be it of one image or of a whole set."""
 
     id: str
     version: int
@@ -104,6 +104,21 @@ class Contract:
     unit: str
     worst: float
     decimals: int
+
+    @property
+    def arrow(self) -> str:
+        """The direction as a sign: `↑` higher is better, `↓` lower is better."""
+        return "↑" if self.direction == "higher" else "↓"
+
+    def format(self, value: float) -> str:
+        """Return the value with the contract's number of decimals."""
+        return f"{value:.{self.decimals}f}"
+
+
+@dataclass(frozen=True)
+class Contract(Promise):
+    """Everything that changes a metric's number, in words; shown by `evaluate metrics explain`."""
+
     colour: str
     range: str
     window: str
@@ -121,14 +136,24 @@ class Contract:
     flaw: str = ""
     """What is wrong with a definition that is kept only because published tables rest on it."""
 
-    @property
-    def arrow(self) -> str:
-        """The direction as a sign: `↑` higher is better, `↓` lower is better."""
-        return "↑" if self.direction == "higher" else "↓"
 
-    def format(self, value: float) -> str:
-        """Return the value with the contract's number of decimals."""
-        return f"{value:.{self.decimals}f}"
+@dataclass(frozen=True)
+class SetContract(Promise):
+    """The same for a number that only a whole set of detected boxes has: no image has one, so none is averaged."""
+
+    takes: str
+    overlap: str
+    matching: str
+    ignored: str
+    ties: str
+    curve: str
+    aggregation: str
+    verb: str
+    """The command that prints it."""
+    source: str
+    used_by: str
+    flaw: str = ""
+    """As in `Contract`."""
 
 
 Measure = Callable[[Image, Image, float], float | Measured]
@@ -184,6 +209,7 @@ def aggregate(contract: Contract, scores: Sequence[Score], missing: MissingRule)
     values += [contract.worst] * lost
     if contract.aggregation == "pooled" and values:
         values += [math.inf] * count[State.INFINITE]
+        tally["infinite"] = 0  # none is left out
     if values:
         return Aggregate(State.OK, _mean(contract, values), **tally, substituted=lost, detail=detail)
     state = State.INFINITE if count[State.INFINITE] else State.NOT_APPLICABLE

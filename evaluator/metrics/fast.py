@@ -17,9 +17,9 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from evaluator.images.jit import njit
 from evaluator.metrics import ms_ssim, ssim
 from evaluator.metrics.ms_ssim import WEIGHTS
 from evaluator.metrics.windows import gaussian_taps

@@ -293,6 +293,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 _threads: int | None = None
+_before: int | None = None
+"""Torch's own number, to be put back."""
 _applied = threading.local()
 
 
@@ -301,13 +303,18 @@ def limit_threads(count: int | None) -> None:
 
     Kept here, and not done with torch directly, so that an engine can say it without importing torch.
     """
-    global _threads  # noqa: PLW0603  # one setting for the process, as torch has it
+    global _threads, _before  # noqa: PLW0603  # one setting for the process, as torch has it
     _threads = count
+    if count is None and _before is not None:
+        import_module("torch").set_num_threads(_before)
+        _before = None
 
 
 def apply_thread_limit(torch: Torch) -> None:
     """Set what `limit_threads` said for the thread that calls."""
     # OpenMP keeps the number for each thread, so each that computes sets it, once.
+    global _before  # noqa: PLW0603
     if _threads is not None and getattr(_applied, "count", None) != _threads:
+        _before = _before or int(torch.get_num_threads())
         torch.set_num_threads(_threads)
         _applied.count = _threads

@@ -8,10 +8,10 @@ once more in the order of the exact path, and both paths see the same signs.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy import special
 
+from evaluator.images.jit import njit
 from evaluator.metrics import niqe
 from evaluator.metrics.contract import Image, Measured
 from evaluator.metrics.niqe import Params

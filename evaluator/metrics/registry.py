@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -11,8 +12,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluator.findings import EvaluatorError, did_you_mean
-from evaluator.metrics import errors, lpips, ms_ssim, niqe, psnr, pyiqa_zoo, ssim
-from evaluator.metrics.contract import Image, Measured, Metric, NotApplicable, Score, State, Unavailable, Undefined
+from evaluator.metrics import detection, errors, lpips, ms_ssim, niqe, psnr, pyiqa_zoo, sharp_region, ssim
+from evaluator.metrics.contract import (
+    Contract,
+    Image,
+    Measured,
+    Metric,
+    NotApplicable,
+    Score,
+    SetContract,
+    State,
+    Unavailable,
+    Undefined,
+)
 from evaluator.metrics.weights import KNOWN, Weights, digest_of
 
 _MODULES = (psnr, ssim, ms_ssim, errors, lpips, niqe)
@@ -21,7 +33,23 @@ _MODULES = (psnr, ssim, ms_ssim, errors, lpips, niqe)
 @cache
 def metrics() -> dict[str, Metric]:
     """Return all metrics by id, in the order in which tables show them."""
-    return {metric.contract.id: metric for module in _MODULES for metric in module.METRICS}
+    found = {metric.contract.id: metric for module in _MODULES for metric in module.METRICS}
+    return found | {SHARP_REGION: Metric(sharp_region.SHARP_REGION, _needs_a_mask)}
+
+
+def set_contracts() -> dict[str, SetContract]:
+    """Return the contracts of the numbers that no single image has, by id."""
+    return {contract.id: contract for contract in detection.CONTRACTS}
+
+
+def contract_of(metric_id: str) -> Contract | SetContract:
+    """Return the contract of a metric, or of a number of a whole set.
+
+    Raises:
+        EvaluatorError: there is none of that id.
+    """
+    found = set_contracts().get(metric_id)
+    return get(metric_id).contract if found is None else found
 
 
 def known_weights() -> list[Weights]:
@@ -58,8 +86,12 @@ def get(metric_id: str) -> Metric:
     try:
         return metrics()[metric_id]
     except KeyError:
-        family = [m for m in metrics() if m.startswith(f"{metric_id}.")]
-        hint = did_you_mean(metric_id, metrics()) or f" Known: {', '.join(metrics())}."
+        if metric_id in set_contracts():
+            verb = set_contracts()[metric_id].verb
+            raise EvaluatorError(f"No image has a {metric_id}, only a whole set of detections: {verb}.") from None
+        known = [*metrics(), *set_contracts()]
+        family = [m for m in known if m.startswith(f"{metric_id}.")]
+        hint = did_you_mean(metric_id, known) or f" Known: {', '.join(known)}."
         hint = f" There are {', '.join(family)}." if family else hint
         raise EvaluatorError(f"There is no metric {metric_id!r}.{hint}") from None
 
@@ -84,11 +116,18 @@ def evaluate(
     if min(output.shape[:2]) < least:
         size = f"{output.shape[1]}×{output.shape[0]}"
         return Score(State.NOT_APPLICABLE, detail=f"needs images of {least}×{least} at least; this is {size}")
+    if reference is not None and metric.contract.reference and output.shape != reference.shape:
+        raise EvaluatorError(f"output is {output.shape}, reference is {reference.shape}: nothing is resized to fit.")
     try:
-        measured = _measure(metric, output, reference, peak, prepared)
+        with np.errstate(all="ignore"):  # what comes of it is looked at below
+            measured = _measure(metric, output, reference, peak, prepared)
     except (NotApplicable, Unavailable, Undefined) as reason:
         return Score(_STATES[type(reason)], detail=str(reason))
+    except (ArithmeticError, ValueError, cv2_error()) as error:
+        return Score(State.FAILED, detail=f"{metric_id} has no number for this output ({error})")
     value, extra = (measured.value, measured.extra) if isinstance(measured, Measured) else (measured, {})
+    if math.isinf(value) and (reference is None or not np.array_equal(output, reference)):
+        return Score(State.FAILED, detail=f"{metric_id} is beyond all numbers for this output", extra=extra)
     return _score(metric_id, value, extra)
 
 
@@ -110,12 +149,46 @@ def evaluate_compiled(
     return {metric: _score(metric, value, {}) for metric, value in found.items()}
 
 
+def evaluate_sharp(*, output: Image, given: Image, mask: NDArray[np.bool_], peak: float) -> Score:
+    """Return the sharp-region preservation of one image as a score with its state.
+
+    Args:
+        output: `(H, W, C)` float64 values.
+        given: what the method was given, of the same shape.
+        mask: `(H, W)`, true where that is in focus.
+        peak: the value of full white.
+    """
+    try:
+        measured = sharp_region.score(output, given, mask, peak)
+    except (NotApplicable, Undefined) as reason:
+        return Score(_STATES[type(reason)], detail=str(reason))
+    return _score(SHARP_REGION, measured.value, measured.extra)
+
+
+def _needs_a_mask(output: Image, reference: Image, peak: float) -> float:
+    raise NotApplicable("needs the input and a mask of what is in focus: evaluate metrics sharp, or a task with masks")
+
+
+SHARP_REGION = sharp_region.SHARP_REGION.id
+
+
 def _score(metric_id: str, value: float, extra: Mapping[str, float]) -> Score:
     if value == math.inf:
         return Score(State.INFINITE, detail="output and reference are identical", extra=extra)
     if not math.isfinite(value):
         return Score(State.FAILED, detail=f"{metric_id} is not a number for this output")
     return Score(State.OK, value, extra=extra)
+
+
+def cv2_error() -> type[Exception]:
+    """Return OpenCV's exception if OpenCV was loaded, else one that is never raised."""
+    module = sys.modules.get("cv2")
+    found: type[Exception] = module.error if module else _Never
+    return found
+
+
+class _Never(Exception):
+    pass
 
 
 _STATES: dict[type[Exception], State] = {

@@ -64,6 +64,11 @@ class Row:
     reason: str = ""
     """Why it has no rank."""
 
+    @property
+    def stale(self) -> bool:
+        """Whether it has no number to show, being scored by other rules or on other data than the board."""
+        return all(cell.state is State.UNAVAILABLE for cell in self.cells.values())
+
 
 @dataclass(frozen=True)
 class Board:

@@ -14,7 +14,10 @@ from evaluator import metrics
 from evaluator._version import __version__
 from evaluator.efficiency import Hardware, this_machine
 
-_PACKAGES = ("numpy", "scipy", "opencv-python-headless", "pillow", "tifffile", "scikit-image", "numba", "torch")
+_PACKAGES = (
+    *("numpy", "scipy", "opencv-python-headless", "pillow", "tifffile", "scikit-image", "PyWavelets"),
+    *("numba", "deflate", "torch"),
+)
 
 
 class Environment(BaseModel):

@@ -69,6 +69,14 @@ class MetricResult(_Strict):
         return cls(**asdict(aggregate), contract=asdict(contract))
 
 
+class GroupMean(_Strict):
+    """One metric over the cases of one group."""
+
+    state: State
+    value: float | None
+    cases: int
+
+
 class Scorecard(_Strict):
     """The result of one submission on one split."""
 
@@ -83,6 +91,8 @@ class Scorecard(_Strict):
     rules_digest: str
     """sha256 over protocol and metric versions: rows are comparable only where it is the same."""
     metrics: dict[str, MetricResult]
+    groups: dict[str, dict[str, GroupMean]] = {}
+    """Group of cases → metric → mean, where the split has groups (indoor, outdoor)."""
     arithmetic: Literal["plain", "compiled"] = "plain"
     """`compiled`: integer outputs were scored by `evaluator.metrics.fast`, within 1e-6 of the plain definitions."""
     runtime: Runtime | None

@@ -11,15 +11,16 @@ import re
 import sys
 import threading
 import time
-import unicodedata
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+import evaluator
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import Header, ImageProblem, Pixels
 from evaluator.ingest.reader import Expected, Reading, fetch
@@ -27,7 +28,17 @@ from evaluator.ingest.sources import Source, TooLarge
 from evaluator.runners import sandbox
 from evaluator.runners.frames import Array, Channel, Closed, FrameError, Limits, Payload, Timeout, share
 from evaluator.runners.sandbox import Child, Isolation
+from evaluator.text import safe
 
+# This very package, wherever it lies: a sandbox may read its folder, but not list the one around it to find it there.
+_BEGIN = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("evaluator", sys.argv.pop(1))
+sys.modules["evaluator"] = package = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(package)
+from evaluator.runners.worker import main
+main()
+"""
 _SHARED = 1 << 28  # bytes of shared memory; larger payloads go through the pipe
 _LISTING = 1 << 26
 _START_S = 60.0
@@ -37,13 +48,14 @@ _TEXT_LIMIT = 2000
 _SHA256 = re.compile("[0-9a-f]{64}")
 _CODE = re.compile("[a-z0-9-]{1,40}")
 _PEAKS = {"uint8": 255.0, "uint16": 65535.0}
+_HEADER = TypeAdapter(Header)
 
 
 class Stopped(Exception):
     """The worker was ended before it answered.
 
-    `limit` is a name for programs (`time`, `memory`, `processes`, `log`, `answer`, `crash`, `given-up`), the message is
-    for people.
+    `limit` is a name for programs (`time`, `memory`, `processes`, `log`, `disk`, `answer`, `crash`, `exit`,
+    `given-up`), the message is for people.
     """
 
     def __init__(self, limit: str, message: str) -> None:
@@ -63,11 +75,20 @@ class Refused(Exception):
         self.problem: Mapping[str, Any] = problem if isinstance(problem, dict) else {}
 
 
+class Answer(NamedTuple):
+    """What a worker sent back; nothing of it can be believed."""
+
+    text: dict[str, Any]
+    payloads: list[Payload]
+    seconds: float
+    """From the request to the answer, by this process's clock."""
+
+
 T = TypeVar("T")
 
 
 class Workers:
-    """The workers of one submission: one for each thread that asks, started when it first does. Cheap to pickle.
+    """The workers of one submission: as many as threads ask at a time, started when they are needed. Cheap to pickle.
 
     They share nothing with those of other submissions. A worker that was stopped is started again for the next case;
     after five stops no more cases are tried.
@@ -80,6 +101,7 @@ class Workers:
         *,
         mounts: Mapping[Path, str] | None = None,
         hidden: Sequence[Path] = (),
+        hdf5: bool = True,
     ) -> None:
         """Prepare to start workers.
 
@@ -88,19 +110,21 @@ class Workers:
             limits: of each worker; `case_s` is the time for one answer, `total_s` that for all answers of all workers.
             mounts: what they may read: path → name inside.
             hidden: folders that must stay out of sight (data sets, results).
+            hdf5: whether they may open HDF5 files.
         """
         self.isolation, self.limits = isolation, limits
-        self._mounts, self._hidden = dict(mounts or {}), tuple(hidden)
+        self._mounts, self._hidden, self._hdf5 = dict(mounts or {}), tuple(hidden), hdf5
         self._key = uuid.uuid4().hex
-        self._local = threading.local()
         self._lock = threading.Lock()
         self._started: list[_Connection] = []
+        self._idle: list[_Connection] = []
         self._spent = 0.0  # seconds that answers took: waiting for other submissions counts for none
         self.stops: list[str] = []
         """What was stopped, in words."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _here, (self._key, self.isolation, self.limits, self._mounts, self._hidden)
+        arguments = {"isolation": self.isolation, "limits": self.limits, "mounts": self._mounts, "hidden": self._hidden}
+        return _here, (self._key, {**arguments, "hdf5": self._hdf5})
 
     def inside(self, path: Path) -> str:
         """Return where a worker finds a mounted path."""
@@ -113,8 +137,8 @@ class Workers:
         *,
         answer: Limits,
         first: Sequence[Mapping[str, Any]] = (),
-    ) -> tuple[dict[str, Any], list[Payload]]:
-        """Send a request to this thread's worker and return its answer.
+    ) -> Answer:
+        """Send a request to a worker and return its answer.
 
         Args:
             request: the job and its arguments.
@@ -125,24 +149,24 @@ class Workers:
         Raises:
             Stopped: it was stopped, or died.
             Failed: it said that it could not.
+            Refused: it will not open what it was given first.
+            EvaluatorError: no worker can be started.
         """
-        text, arrays = self._guarded(lambda connection: self._ask(connection, request, payloads, answer, first))
-        return _check(text), arrays
+
+        def action(connection: _Connection) -> Answer:
+            self._open(connection, first)
+            return _check(self._timed(connection, request, payloads, answer, self.limits.case_s))
+
+        return self._guarded(action)
 
     def prepare(self, *openings: Mapping[str, Any]) -> None:
-        """Send requests that a fresh worker needs, unless this thread's worker had them; errors as for `ask`."""
-        self._guarded(lambda connection: self._open(connection, openings))
+        """Send requests that a fresh worker needs, unless it had them.
 
-    def _ask(
-        self,
-        connection: _Connection,
-        request: Mapping[str, Any],
-        payloads: Sequence[Payload],
-        answer: Limits,
-        first: Sequence[Mapping[str, Any]],
-    ) -> tuple[dict[str, Any], list[Payload]]:
-        self._open(connection, first)
-        return self._timed(connection, request, payloads, answer, self.limits.case_s)
+        Raises:
+            Stopped, Failed: as for `ask`.
+            Refused: it will not open what it was given.
+        """
+        self._guarded(lambda connection: self._open(connection, openings))
 
     def _timed(
         self,
@@ -151,7 +175,7 @@ class Workers:
         payloads: Sequence[Payload],
         answer: Limits,
         seconds: float,
-    ) -> tuple[dict[str, Any], list[Payload]]:
+    ) -> Answer:
         """Ask, within the seconds given and what is left of those for all."""
         total = self.limits.total_s
         left = math.inf if total is None else total - self._spent
@@ -172,46 +196,50 @@ class Workers:
             key = json.dumps(opening, sort_keys=True)
             if key not in connection.prepared:
                 seconds = max(_START_S, self.limits.case_s)
-                text, _ = self._timed(connection, opening, (), Limits(text=_LISTING), seconds)
-                _check(text)
+                text = _check(self._timed(connection, opening, (), Limits(text=_LISTING), seconds)).text
                 if "problem" in text:
                     raise Refused(text["problem"])
                 connection.prepared.add(key)
 
     def _guarded(self, action: Callable[[_Connection], T]) -> T:
-        """Do something with this thread's worker; if it is stopped, note it and have the next start afresh."""
+        """Do something with a worker that nobody else asks; if it is stopped, note it and never use it again."""
         if len(self.stops) >= _STOPS:
             raise Stopped("given-up", f"given up after {_STOPS} stops; the first: {self.stops[0]}")
-        connection: _Connection | None = getattr(self._local, "connection", None)
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        connection = connection or self._start()
         try:
-            if connection is None:
-                connection = self._start()
-                connection.ask({"job": "ping"}, (), Limits(), _START_S)  # its start counts for no case
-            return action(connection)
-        except Stopped as stop:
-            self._local.connection = None
-            with self._lock:
-                self.stops.append(str(stop))
-                if connection in self._started:
-                    self._started.remove(connection)
-            if connection is not None:
-                connection.close()
+            result = action(connection)
+        except (Failed, Refused):
+            self._free(connection)
             raise
+        except BaseException as error:  # an answer may still be on its way, to be taken for another's
+            connection.close()
+            with self._lock:
+                self._started.remove(connection)
+                if isinstance(error, Stopped):
+                    self.stops.append(str(error))
+            raise
+        self._free(connection)
+        return result
 
     def _start(self) -> _Connection:
-        connection = _Connection(self.isolation, self.limits, self._mounts, self._hidden)
-        self._local.connection = connection
+        connection = _Connection(self.isolation, self.limits, self._mounts, self._hidden, hdf5=self._hdf5)
         with self._lock:
             self._started.append(connection)
         return connection
 
+    def _free(self, connection: _Connection) -> None:
+        with self._lock:
+            self._idle.append(connection)
+
     def close(self) -> None:
-        """End all workers."""
+        """End all workers; nobody may be asking one."""
         with self._lock:
             for connection in self._started:
                 connection.close()
             self._started.clear()
-            self._local = threading.local()
+            self._idle.clear()
 
     def __enter__(self) -> Workers:
         return self
@@ -220,25 +248,24 @@ class Workers:
         self.close()
 
 
-_ELSEWHERE: dict[str, Workers] = {}
+_ELSEWHERE: dict[tuple[int, str], Workers] = {}
 _KEPT = 16
 
 
-def _here(
-    key: str, isolation: Isolation, limits: sandbox.Limits, mounts: dict[Path, str], hidden: tuple[Path, ...]
-) -> Workers:
+def _here(key: str, arguments: dict[str, Any]) -> Workers:
     """Return the workers that a process to which jobs are sent has for a submission, so that jobs share them."""
-    if key not in _ELSEWHERE:
+    own = (os.getpid(), key)  # a fork must not talk to the workers of the process that it came from
+    if own not in _ELSEWHERE:
         while len(_ELSEWHERE) >= _KEPT:
             _ELSEWHERE.pop(next(iter(_ELSEWHERE))).close()
-        _ELSEWHERE[key] = Workers(isolation, limits, mounts=mounts, hidden=hidden)
-    return _ELSEWHERE[key]
+        _ELSEWHERE[own] = Workers(**arguments)
+    return _ELSEWHERE[own]
 
 
-def _check(text: dict[str, Any]) -> dict[str, Any]:
-    if "failed" in text:
-        raise Failed(shown(str(text["failed"])))
-    return text
+def _check(answer: Answer) -> Answer:
+    if "failed" in answer.text:
+        raise Failed(shown(str(answer.text["failed"])))
+    return answer
 
 
 class _Connection:
@@ -250,10 +277,12 @@ class _Connection:
         limits: sandbox.Limits,
         mounts: Mapping[Path, str],
         hidden: Sequence[Path],
+        *,
+        hdf5: bool,
     ) -> None:
         self.prepared: set[str] = set()
         shared = share(_SHARED)
-        arguments = [sys.executable, "-I", "-m", "evaluator.runners.worker"]
+        arguments = [sys.executable, "-I", "-c", _BEGIN, evaluator.__file__, "hdf5" if hdf5 else "no-hdf5"]
         descriptors = []
         if shared:
             arguments += [str(shared[0]), str(_SHARED)]
@@ -274,15 +303,23 @@ class _Connection:
         self._limits = limits
         self._shared = shared[1] if shared else None
         self._channel = Channel(self._child.stdout.fileno(), self._child.stdin.fileno(), self._shared)
+        try:
+            self.ask({"job": "ping"}, (), Limits(), _START_S)
+        except Stopped as stop:  # nothing of the submission was opened yet: it is not to blame
+            self.close()
+            raise EvaluatorError(f"No process can be started to read submissions in: {stop}") from None
+        except BaseException:
+            self.close()
+            raise
 
-    def ask(
-        self, request: Mapping[str, Any], payloads: Sequence[Payload], answer: Limits, seconds: float
-    ) -> tuple[dict[str, Any], list[Payload]]:
+    def ask(self, request: Mapping[str, Any], payloads: Sequence[Payload], answer: Limits, seconds: float) -> Answer:
+        begin = time.perf_counter()
         try:
             if self._channel.spoke():
                 raise FrameError("it came before it was asked for")
             self._channel.send(request, payloads, seconds=seconds)
-            return self._channel.receive(answer, seconds=seconds)
+            text, arrays = self._channel.receive(answer, seconds=seconds)
+            return Answer(text, arrays, time.perf_counter() - begin)
         except Timeout:
             self._child.stop("time")
             raise Stopped("time", f"stopped after {seconds:g} s without an answer") from None
@@ -336,7 +373,7 @@ class WorkerSource:
             EvaluatorError: it is no archive that can be used.
         """
         try:
-            text, _ = self.workers.ask(self._open, answer=Limits(text=_LISTING))
+            text = self.workers.ask(self._open, answer=Limits(text=_LISTING)).text
         except (Stopped, Failed) as reason:
             finding = Finding.error(
                 "archive", self.path.name, "an archive that can be listed", str(reason), "Make the archive again."
@@ -357,7 +394,7 @@ class WorkerSource:
         """See `evaluator.ingest.sources.Source`."""
         request = {"job": "read", "file": name, "limit": limit}
         try:
-            text, payloads = self.workers.ask(request, answer=Limits(payloads=1, payload=limit), first=[self._open])
+            text, payloads, _ = self.workers.ask(request, answer=Limits(payloads=1, payload=limit), first=[self._open])
         except (Stopped, Failed) as reason:
             raise OSError(str(reason)) from None
         if text.get("too_large"):
@@ -366,7 +403,7 @@ class WorkerSource:
             raise OSError(shown(str(text.get("error", "no bytes came"))))
         return payloads[0]
 
-    def read_output(self, name: str, expected: Expected) -> tuple[dict[str, Any], list[Payload]]:
+    def read_output(self, name: str, expected: Expected) -> Answer:
         """Ask for one output, read and decoded."""
         return self.workers.ask(_output_request(name, expected), answer=_output_limits(expected), first=[self._open])
 
@@ -383,18 +420,17 @@ def read_output(source: Source, name: str, expected: Expected, workers: Workers)
     digest = ""
     try:
         if isinstance(source, WorkerSource):
-            text, payloads = source.read_output(name, expected)
+            text, payloads, _ = source.read_output(name, expected)
         else:
             data = fetch(source, name, expected)
             if isinstance(data, Finding):
                 return Reading(None, "", (data,))
             digest = hashlib.sha256(data).hexdigest()
-            text, payloads = workers.ask(_output_request(name, expected), [data], answer=_output_limits(expected))
+            text, payloads, _ = workers.ask(_output_request(name, expected), [data], answer=_output_limits(expected))
     except (Stopped, Failed) as reason:
         return Reading(None, digest, (stopped_finding(name, reason),))
     findings = findings_of(text)
-    told = str(text.get("sha256", ""))
-    digest = digest or (told if _SHA256.fullmatch(told) else "")
+    digest = digest or _digest(text.get("sha256"))
     if not payloads:
         return Reading(None, digest, findings or (_senseless(name),))
     array = payloads[0]
@@ -410,14 +446,14 @@ def decode(data: bytes, workers: Workers, *, limit: int = 1 << 31) -> tuple[Pixe
         Stopped: the worker was stopped.
         Failed: the worker failed.
     """
-    text, payloads = workers.ask({"job": "image"}, [data], answer=Limits(payloads=1, payload=limit))
+    text, payloads, _ = workers.ask({"job": "image"}, [data], answer=Limits(payloads=1, payload=limit))
     problem = text.get("problem")
     if isinstance(problem, dict):
         told = {name: shown(str(problem.get(name, ""))) for name in ("code", "expected", "got", "fix")}
         raise ImageProblem(code_of(told.pop("code")), **told)
     array = payloads[0] if payloads else b""
     try:
-        header = TypeAdapter(Header).validate_python(text.get("header"))
+        header = _HEADER.validate_python(text.get("header"))
     except ValidationError:
         raise Failed("its answer makes no sense") from None
     if isinstance(array, bytes) or array.shape != (header.height, header.width, header.channels):
@@ -426,12 +462,17 @@ def decode(data: bytes, workers: Workers, *, limit: int = 1 << 31) -> tuple[Pixe
 
 
 def _output_request(name: str, expected: Expected) -> dict[str, Any]:
-    protocol = expected.protocol.model_dump(mode="json")
+    protocol = expected.protocol.model_dump_json()
     return {
         "job": "output",
         "file": name,
         "expected": {"height": expected.height, "width": expected.width, "protocol": protocol},
     }
+
+
+def _digest(given: object) -> str:
+    """Return a worker's sha256 if it has the form of one."""
+    return given if isinstance(given, str) and _SHA256.fullmatch(given) else ""
 
 
 def _output_limits(expected: Expected) -> Limits:
@@ -440,8 +481,10 @@ def _output_limits(expected: Expected) -> Limits:
 
 
 def _pixels(array: Array, expected: Expected) -> Pixels | None:
-    """Return pixels of the shape that the case must have, in a peak that follows from their type; else None."""
+    """Return finite pixels of the shape that the case must have, in a peak that follows from their type; else None."""
     if array.shape != (expected.height, expected.width, expected.protocol.channels):
+        return None
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         return None
     return Pixels(array, _PEAKS.get(array.dtype.name, 1.0))
 
@@ -491,5 +534,5 @@ def _leads_inside(name: object) -> bool:
 
 def shown(text: str) -> str:
     """Return a worker's words as one line without control characters, cut to a length."""
-    line = "".join(c if unicodedata.category(c)[0] != "C" else f"\\u{ord(c):04x}" for c in text.strip())
+    line = safe(text.strip())
     return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -59,13 +59,27 @@ class ModelRunner:
         manifest = submission.manifest.model_dump(mode="json", by_alias=True)
         return cls(folder, manifest, digest(folder), workers)
 
+    def load(self) -> None:
+        """Have a worker load the model, which it then has for the first case.
+
+        Raises:
+            RunFailed: it cannot be loaded.
+        """
+        with _failing():
+            self.workers.prepare(self._opening("quality", None))
+
     def run(
-        self, inputs: Sequence[Pixels], *, limit: int, role: Role = "quality", changes: Mapping[str, Any] | None = None
+        self,
+        inputs: Mapping[str, Pixels],
+        *,
+        limit: int,
+        role: Role = "quality",
+        changes: Mapping[str, Any] | None = None,
     ) -> Ran:
         """Run the model on one case.
 
         Args:
-            inputs: the case's images, in the task's order.
+            inputs: the case's images by role; the manifest says which are wanted, `input` alone if it says nothing.
             limit: bytes that the output may take at most.
             role: which artefact.
             changes: entries of the manifest's table [model] to run it with instead of its own.
@@ -73,29 +87,14 @@ class ModelRunner:
         Raises:
             RunFailed: it gave no output, or was stopped.
         """
-        manifest = dict(self.manifest)
-        if changes:
-            manifest["model"] = {**manifest["model"], **changes}
-        key = f"{role} {json.dumps(changes, sort_keys=True)}"
-        where = self.workers.inside(self.folder)
-        load = {"job": "load", "key": key, "folder": where, "manifest": manifest, "role": role, "threads": 1}
-        request = {"job": "restore", "key": key, "peaks": [image.peak for image in inputs]}
-        arrays = [image.array for image in inputs]
-        try:
-            self.workers.prepare(load)
-            begin = time.perf_counter()
-            text, payloads = self.workers.ask(
-                request, arrays, answer=Limits(text=1 << 20, payloads=1, payload=limit), first=[load]
+        opening = self._opening(role, changes)
+        given = self._given(inputs)
+        request = {"job": "restore", "key": opening["key"], "peaks": [image.peak for image in given], "limit": limit}
+        arrays = [image.array for image in given]
+        with _failing():
+            text, payloads, seconds = self.workers.ask(
+                request, arrays, answer=Limits(text=1 << 20, payloads=1, payload=limit), first=[opening]
             )
-            seconds = time.perf_counter() - begin
-        except Stopped as stop:
-            fix = "Run it yourself on this case and look at what it needs; the limits are the task's."
-            raise RunFailed(Finding.error("stopped", "", "an output within the limits", str(stop), fix)) from None
-        except Refused as refusal:
-            raise RunFailed(_problem_finding(refusal.problem)) from None
-        except Failed as failure:
-            fix = "Run it yourself on this case."
-            raise RunFailed(Finding.error("run-failed", "", "an output", str(failure), fix)) from None
         problem = text.get("problem")
         if isinstance(problem, dict):
             raise RunFailed(_problem_finding(problem))
@@ -105,6 +104,44 @@ class ModelRunner:
             raise RunFailed(Finding.error("run-failed", "", "an image", got, "Run it yourself on this case."))
         seams = text.get("seams")
         return Ran(output, seconds, seams if isinstance(seams, float) and math.isfinite(seams) else None)
+
+    def _opening(self, role: Role, changes: Mapping[str, Any] | None) -> dict[str, Any]:
+        manifest = dict(self.manifest)
+        if changes:
+            manifest["model"] = {**manifest["model"], **changes}
+        key = f"{role} {json.dumps(changes, sort_keys=True)}"
+        where = self.workers.inside(self.folder)
+        return {"job": "load", "key": key, "folder": where, "manifest": manifest, "role": role, "threads": 1}
+
+    def _given(self, inputs: Mapping[str, Pixels]) -> list[Pixels]:
+        """Return the inputs that the manifest names.
+
+        Raises:
+            RunFailed: the task has none of a name.
+        """
+        table = self.manifest.get("model") or self.manifest.get("python") or {}
+        names = table.get("inputs") or ["input"]
+        unknown = [name for name in names if name not in inputs]
+        if unknown:
+            expected = f"inputs among {', '.join(sorted(inputs))}"
+            fix = "Correct inputs in submission.toml; `evaluate tasks show` says what a case holds."
+            raise RunFailed(Finding.error("model-shape", "", expected, ", ".join(unknown), fix))
+        return [inputs[name] for name in names]
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Turn what workers raise into findings."""
+    try:
+        yield
+    except Stopped as stop:
+        fix = "Run it yourself on this case and look at what it needs; the limits are the task's."
+        raise RunFailed(Finding.error("stopped", "", "an output within the limits", str(stop), fix)) from None
+    except Refused as refusal:
+        raise RunFailed(_problem_finding(refusal.problem)) from None
+    except Failed as failure:
+        fix = "Run it yourself on this case."
+        raise RunFailed(Finding.error("run-failed", "", "an output", str(failure), fix)) from None
 
 
 def _problem_finding(problem: Mapping[str, Any]) -> Finding:
@@ -124,8 +161,10 @@ def copy_files(source: Source, names: Mapping[str, int], folder: Path) -> None:
         EvaluatorError: a file cannot be read, or all together are too large.
     """
     left = _TOTAL_LIMIT
-    folder.mkdir(mode=0o755)
+    folder.mkdir()
     for name in names:
+        if "__pycache__" in name.split("/"):
+            continue  # it could hold other code than what lies beside it, and is not part of the digest
         try:
             data = source.read(name, min(_FILE_LIMIT, left))
         except TooLarge:
@@ -141,11 +180,17 @@ def copy_files(source: Source, names: Mapping[str, int], folder: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-            path.chmod(0o444)
         except OSError as error:
             fix = "Rename it; or make room on this machine, if that is what is missing."
             finding = Finding.error("unreadable", name, "a file that can be copied", str(error.strerror), fix)
             raise EvaluatorError(f"{source.path} cannot be copied.", [finding]) from None
+    open_to_workers(folder)
+
+
+def open_to_workers(path: Path) -> None:
+    """Let every user read a file, or a folder and all in it: workers may run as another one."""
+    for inner in (path, *path.rglob("*")):
+        inner.chmod(0o755 if inner.is_dir() else 0o444)
 
 
 def digest(folder: Path) -> str:

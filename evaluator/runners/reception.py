@@ -15,8 +15,8 @@ from evaluator.ingest.sources.base import unprintable
 from evaluator.ingest.sources.blocks import FILES as BLOCK_FILES
 from evaluator.ingest.sources.blocks import are_blocks
 from evaluator.runners.client import Workers, WorkerSource
-from evaluator.runners.model import copy_files
-from evaluator.runners.sandbox import Isolation, isolation
+from evaluator.runners.model import copy_files, open_to_workers
+from evaluator.runners.sandbox import Isolation, allowed, isolation
 from evaluator.runners.sandbox import Limits as SandboxLimits
 from evaluator.tasks import Limits
 
@@ -46,20 +46,25 @@ class Reception:
         self._folders: list[tempfile.TemporaryDirectory[str]] = []
         self._workers: list[Workers] = []
 
-    def files(self, path: Path, case_ids: Sequence[str]) -> tuple[Source, Workers]:
+    def files(self, path: Path, case_ids: Sequence[str], *, trusted: bool = False) -> tuple[Source, Workers]:
         """Return a submission's files, and the workers that decode them.
 
         The files of a plain folder are read here and decoded there; archives, and files that hold all outputs, are
         copied and read there.
 
+        Args:
+            path: what the team sent.
+            case_ids: the ids of the split's cases.
+            trusted: whether HDF5 files may be opened even without isolation.
+
         Raises:
-            EvaluatorError: there is no folder or file of the name.
+            EvaluatorError: there is no folder or file of the name, or it cannot be read.
         """
         name = path.resolve().name
         if not name.isprintable():
             raise EvaluatorError(f"{path} has no name that can be shown.", [unprintable(name)])
         if path.is_dir() and not (are_blocks(case_ids) and _holds_blocks(path)):
-            return FolderSource(path), self.workers()
+            return FolderSource(path), self.workers(trusted=trusted)
         if not path.exists() or not (path.is_dir() or stat.S_ISREG(path.stat().st_mode)):
             got = "a special file" if path.exists() else "no such file"
             fix = "Name the folder, or the archive, of outputs."
@@ -67,12 +72,17 @@ class Reception:
             raise EvaluatorError(f"{path} is no submission.", [finding])
         copy = self._private() / (name if path.is_file() else "outputs")
         if path.is_file():
-            shutil.copyfile(path, copy)
-            copy.chmod(0o444)
+            try:
+                shutil.copyfile(path, copy)
+            except OSError as error:
+                fix = "Send it again; a copy of it must fit into the folder for temporary files."
+                finding = Finding.error("unreadable", path.name, "a readable file", error.strerror or str(error), fix)
+                raise EvaluatorError(f"{path} cannot be read.", [finding]) from None
+            open_to_workers(copy)
         else:
             folder = FolderSource(path)
             copy_files(folder, folder.scan()[0], copy)
-        workers = self.workers(copy, scratch=_UNPACKED)
+        workers = self.workers(copy, scratch=_UNPACKED, trusted=trusted)
         return WorkerSource(path, workers, copy, case_ids), workers
 
     def model(self, submission: Submission) -> tuple[Path, Workers]:
@@ -87,13 +97,17 @@ class Reception:
             copy = self._private() / "model"
             copy_files(submission.source, submission.names, copy)
             folder = copy / submission.prefix
-        return folder, self.workers(folder)
+        return folder, self.workers(folder, trusted=True)  # it runs only where that was allowed
 
-    def workers(self, mounted: Path | None = None, *, scratch: int = _SCRATCH) -> Workers:
-        """Return workers that see a mounted folder or file, or nothing, and may write so many bytes."""
+    def workers(self, mounted: Path | None = None, *, scratch: int = _SCRATCH, trusted: bool = False) -> Workers:
+        """Return workers that see a mounted folder or file, or nothing, and may write so many bytes.
+
+        They open HDF5 files where that is allowed.
+        """
         mounts = {mounted: f"/submission/{mounted.name}"} if mounted else {}
         limits = replace(self._limits, file_size=scratch)
-        workers = Workers(self.isolation, limits, mounts=mounts, hidden=self._hidden)
+        hdf5 = allowed(self.isolation.level, "hdf5", accept_partial=False, trusted=trusted) is None
+        workers = Workers(self.isolation, limits, mounts=mounts, hidden=self._hidden, hdf5=hdf5)
         self._workers.append(workers)
         return workers
 

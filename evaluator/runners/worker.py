@@ -1,4 +1,4 @@
-"""The process in which everything that a team sent is opened, decoded and run: `python -I -m evaluator.runners.worker`.
+"""The process in which everything that a team sent is opened, decoded and run.
 
 It answers one request at a time over its standard input and output (see `frames`), and knows nothing of references.
 Whatever goes wrong here can spoil the answers about this one submission, and nothing else.
@@ -11,13 +11,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from evaluator.findings import EvaluatorError, Finding
-from evaluator.images import ImageProblem, Pixels
+from evaluator.images import ImageProblem, Pixels, mat73
 from evaluator.ingest.manifest import Manifest
 from evaluator.ingest.reader import Expected, Reading, examine, fetch
 from evaluator.ingest.sources import Source, TooLarge, open_source
@@ -60,10 +61,13 @@ class Worker:
     def output(self, request: dict[str, Any], payloads: Sequence[Payload]) -> Answer:
         """Decode one output, from its bytes or from the archive, and say what is wrong with it."""
         wanted = request["expected"]
-        expected = Expected(wanted["height"], wanted["width"], Protocol.model_validate(wanted["protocol"]))
+        expected = Expected(wanted["height"], wanted["width"], _protocol(wanted["protocol"]))
         name = request["file"]
         data = payloads[0] if payloads else fetch(self._archive, name, expected)
-        reading = Reading(None, "", (data,)) if isinstance(data, Finding) else examine(bytes(data), name, expected)
+        if isinstance(data, Finding):
+            reading = Reading(None, "", (data,))
+        else:  # the harness has the digest of what it sent itself
+            reading = examine(bytes(data), name, expected, sha256="" if payloads else None)
         answer = {"sha256": reading.sha256, "findings": _plain(reading.findings)}
         if reading.pixels is None:
             return answer, ()
@@ -105,7 +109,16 @@ class Worker:
             restored = self._models[request["key"]].restore(inputs)
         except ModelProblem as problem:
             return {"problem": _problem(problem)}, ()
-        return {"seams": restored.seams}, [_framed(restored.output)]
+        output = _framed(restored.output)
+        if output.nbytes > request["limit"]:
+            excess = ModelProblem(
+                "model-output",
+                expected=f"an image of the case's size, at most {request['limit']} bytes",
+                got=f"an array of shape {output.shape} and {output.nbytes} bytes",
+                fix="Give an output for each pixel of the input.",
+            )
+            return {"problem": _problem(excess)}, ()
+        return {"seams": restored.seams}, [output]
 
     @property
     def _archive(self) -> Source:
@@ -123,6 +136,11 @@ _JOBS: dict[str, Callable[[Worker, dict[str, Any], Sequence[Payload]], Answer]] 
     "load": Worker.load,
     "restore": Worker.restore,
 }
+
+
+@lru_cache(maxsize=8)
+def _protocol(text: str) -> Protocol:
+    return Protocol.model_validate_json(text)
 
 
 def _plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
@@ -148,12 +166,13 @@ def serve(channel: Channel) -> None:
         except Closed:
             return
         try:
-            answer, arrays = _JOBS[request["job"]](worker, request, payloads)
+            channel.send(*_JOBS[request["job"]](worker, request, payloads))
+        except Closed:
+            return
         except MemoryError:
-            answer, arrays = {"failed": "it needs more memory than it may have"}, ()
+            channel.send({"failed": "it needs more memory than it may have"})
         except Exception as error:  # whatever decoders and models raise belongs into the answer
-            answer, arrays = {"failed": f"{type(error).__name__}: {error}"[:2000]}, ()
-        channel.send(answer, arrays)
+            channel.send({"failed": f"{type(error).__name__}: {error}"[:2000]})
 
 
 def main() -> None:
@@ -162,11 +181,7 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(2, 1)
-    shared = None
-    if len(sys.argv) == 3:
-        shared = mmap.mmap(int(sys.argv[1]), int(sys.argv[2]))
+    hdf5, *place = sys.argv[1:]
+    mat73.allowed = hdf5 == "hdf5"
+    shared = mmap.mmap(*map(int, place)) if place else None
     serve(Channel(read, write, shared))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,7 @@
 """The engine: plan → load → score → journal → scorecard. Knows no command line."""
 
 from evaluator.scoring.conformance import conformance
+from evaluator.scoring.detections import DetectionScores, score_detections
 from evaluator.scoring.engine import Outcome, Progress, check, score
 from evaluator.scoring.jobs import CaseResult
 from evaluator.scoring.opening import Permissions
@@ -9,6 +10,7 @@ from evaluator.scoring.spread import Spread, spread
 
 __all__ = [
     "CaseResult",
+    "DetectionScores",
     "Outcome",
     "Permissions",
     "Progress",
@@ -16,6 +18,7 @@ __all__ = [
     "check",
     "conformance",
     "score",
+    "score_detections",
     "sharp",
     "spread",
 ]

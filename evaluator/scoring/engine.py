@@ -26,6 +26,7 @@ from evaluator.metrics.lpips_net import limit_threads
 from evaluator.results import (
     CaseRow,
     DatasetInfo,
+    GroupMean,
     MetricResult,
     Scorecard,
     Store,
@@ -87,8 +88,6 @@ class Outcome:
     """Why it was rejected."""
     resumed: int = 0
     """Cases taken from the journal of a run that was stopped."""
-    replaces: str = ""
-    """Where the files of an earlier result of this id were, if elsewhere: another team may have chosen its id."""
 
     @property
     def has_errors(self) -> bool:
@@ -149,12 +148,11 @@ def score(
         with _closing(entries):
             _run(entries, split, split.task.spec.metrics, workers=workers, executor=executor, progress=progress)
             _suspect(entries, split)
+            _note_replaced(entries, split, store, leaderboards)
             for entry in entries:
                 card, table = _scorecard(entry, split, started, time.perf_counter() - clock, leaderboards)
                 entry.outcome.card = card
                 entry.outcome.findings = card.findings
-                before = store.source(card.task, card.split, card.submission.id)
-                entry.outcome.replaces = before if before != card.submission.source else ""
                 entry.outcome.card_file = store.write(card, table)
                 if entry.journal:
                     entry.journal.remove()
@@ -195,6 +193,7 @@ def _read_only(
     """Read the outputs and note what is wrong with them, without scoring."""
     if entries:
         _run(entries, split, (), workers=workers, executor=executor, progress=progress)
+    _suspect([entry for entry in entries if not entry.submission.rejected], split)
     for entry in entries:
         entry.outcome.findings = _findings(entry, split)
         entry.outcome.message = entry.submission.rejected
@@ -245,13 +244,15 @@ def _resume(entry: _Entry, split: Split, store: Store) -> None:
         "rules": split.task.rules_digest(),
         "dataset": split.digest,
         "model": entry.opened.digest,
+        "environment": environment(split.task.spec.metrics).model_dump(mode="json", exclude={"hardware"}),
     }
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     folder = store.folder(split.task.id, split.name, entry.submission.id)
     entry.journal = Journal(folder / JOURNAL, key, entry.submission.id)
     for case, result in entry.journal.open().items():
         # A case without an output costs nothing to look at again, and its output may have come since.
-        known = case in split.case_ids and result.output
+        known = case in split.case_ids and bool(result.output)
+        known = known and not any(s.state is State.UNAVAILABLE for s in result.scores.values())
         if known and entry.opened.provider.unchanged(case, result.output, result.output_sha256, _RESUME_LIMIT):
             entry.done[case] = result
     entry.outcome.resumed = len(entry.done)
@@ -351,13 +352,32 @@ def _findings(entry: _Entry, split: Split) -> tuple[Finding, ...]:
     return (*(entry.submission_findings or entry.submission.findings), *found)
 
 
+def _note_replaced(entries: Sequence[_Entry], split: Split, store: Store, leaderboards: Path) -> None:
+    """Say where a result is about to take the place of that of another folder."""
+    for entry in entries:
+        old = store.source(split.task.id, split.name, entry.submission.id)
+        if old and old != _where(entry.submission, leaderboards):
+            got = f"it replaces the result of {old}"
+            fix = 'If they are two submissions, set id = "..." in submission.toml and score both again.'
+            finding = Finding.warning("replaces", entry.submission.id, "a result of its own", got, fix)
+            entry.submission_findings = (*(entry.submission_findings or entry.submission.findings), finding)
+
+
+def _where(submission: Submission, leaderboards: Path) -> str:
+    # A baseline may lie in the installed package: its name is enough.
+    if submission.is_baseline:
+        return f"baselines/{submission.id}"
+    return Path(os.path.relpath(submission.source.path.resolve(), leaderboards.resolve())).as_posix()
+
+
 def _suspect(entries: Sequence[_Entry], split: Split) -> None:
     """Note what the outputs of teams gave away: for the organiser to judge."""
 
     def same_reference(one: str, other: str) -> bool:
-        return bool(np.array_equal(split.reference(one).array, split.reference(other).array))
+        return bool(np.array_equal(split.target(one).array, split.target(other).array))
 
-    digests = {e.submission.id: {c: r.output_sha256 for c, r in e.done.items()} for e in entries}
+    # In the split's order: what is said must not depend on which case was finished first.
+    digests = {e.submission.id: {c: e.done[c].output_sha256 for c in split.case_ids} for e in entries}
     shared = suspicions.across(digests)
     for entry in (e for e in entries if e.opened.provider.by_a_team):
         results = [entry.done[case] for case in split.case_ids]
@@ -388,11 +408,12 @@ def _scorecard(
         protocol=spec.protocol.model_dump(mode="json"),
         rules_digest=split.task.rules_digest(),
         metrics=aggregated,
+        groups=_groups(results, split),
         arithmetic="compiled" if split.pixels >= _COMPILE_FROM else "plain",
         runtime=summarise([r.runtime_s for r in timed if r.runtime_s is not None], [r.pixels for r in timed]),
         findings=_findings(entry, split),
         environment=environment(spec.metrics),
-        isolation=entry.opened.isolation_info(),
+        isolation=entry.opened.isolation_info(_stops(results)),
         cases_sha256=hashlib.sha256(table.encode()).hexdigest(),
         started=started.isoformat(timespec="seconds"),
         wall_time_s=round(wall_time_s, 3),
@@ -400,11 +421,32 @@ def _scorecard(
     return card, table
 
 
+def _stops(results: Sequence[CaseResult]) -> tuple[str, ...]:
+    """Return what was stopped, each way to be stopped once; by the findings, which come from all processes and runs."""
+    return tuple(dict.fromkeys(f.got for r in results for f in r.findings if f.code == "stopped"))
+
+
+def _groups(results: Sequence[CaseResult], split: Split) -> dict[str, dict[str, GroupMean]]:
+    """Return the means over each group of cases, by group and metric; empty if the split has no groups."""
+    spec = split.task.spec
+    members: dict[str, list[CaseResult]] = {}
+    for result in results:
+        if group := split.group(result.case):
+            members.setdefault(group, []).append(result)
+    found: dict[str, dict[str, GroupMean]] = {}
+    for group, cases in sorted(members.items()):
+        found[group] = {}
+        for metric in spec.metrics:
+            contract = metrics.get(metric).contract
+            values = metrics.aggregate(contract, [r.scores[metric] for r in cases], spec.ranking.missing)
+            found[group][metric] = GroupMean(state=values.state, value=values.value, cases=len(cases))
+    return found
+
+
 def _describe(entry: _Entry, results: Sequence[CaseResult], leaderboards: Path) -> SubmissionInfo:
     submission, manifest = entry.submission, entry.submission.manifest
     outputs = "".join(f"{r.output_sha256 or r.case + ': none'}\n" for r in results)
     links = manifest.links.model_dump(exclude_none=True)
-    path = submission.source.path.resolve()
     return SubmissionInfo(
         id=submission.id,
         team=manifest.team,
@@ -416,9 +458,6 @@ def _describe(entry: _Entry, results: Sequence[CaseResult], leaderboards: Path) 
         kind=manifest.kind,
         baseline=submission.is_baseline,
         digest=entry.opened.digest or hashlib.sha256(outputs.encode()).hexdigest(),
-        # A baseline may lie in the installed package: its name is enough.
-        source=f"baselines/{submission.id}"
-        if submission.is_baseline
-        else Path(os.path.relpath(path, leaderboards.resolve())).as_posix(),
+        source=_where(submission, leaderboards),
         reported=manifest.reported.model_dump(exclude_none=True),
     )

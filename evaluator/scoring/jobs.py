@@ -20,10 +20,10 @@ from evaluator.findings import Finding, has_errors
 from evaluator.images import Pixels
 from evaluator.ingest import Expected, Reading, Submission, examine
 from evaluator.ingest.sources import TooLarge
-from evaluator.metrics import Score, State
+from evaluator.metrics import SHARP_REGION, Score, State
 from evaluator.runners import ModelRunner, RunFailed, Workers, read_output
 from evaluator.scoring.suspicions import look
-from evaluator.tasks import Split, to_working
+from evaluator.tasks import Split, to_target, to_working
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class ModelOutputs:
         name = f"{case}.npy"
         limit = expected.height * expected.width * expected.protocol.channels * 8
         try:
-            ran = self.runner.run([split.input(case)], limit=limit)
+            ran = self.runner.run(split.inputs(case), limit=limit)
         except RunFailed as failure:
             finding = failure.finding.model_copy(update={"file": name})
             return Output("", Reading(None, "", (finding,)), State.FAILED)
@@ -172,10 +172,9 @@ def run_case(job: CaseJob) -> dict[int, CaseResult]:
     Raises:
         EvaluatorError: the data set itself is at fault.
     """
-    protocol = job.split.task.spec.protocol
-    reference = job.split.reference(job.case)
+    reference = job.split.target(job.case)
     height, width = reference.array.shape[:2]
-    expected = Expected(height, width, protocol)
+    expected = Expected(height, width, job.split.task.spec.protocol)
     measure = _Measure(job, reference)
     results = {}
     for number, provider in job.providers.items():
@@ -185,7 +184,7 @@ def run_case(job: CaseJob) -> dict[int, CaseResult]:
         marks: tuple[str, ...] = ()
         if reading.pixels is not None and not has_errors(findings):
             scores, clipped = measure(reading.pixels)
-            if provider.by_a_team:
+            if provider.by_a_team and job.split.has_references:
                 marks = measure.look(reading)
             if clipped:
                 findings = [_clipped(f, clipped) for f in findings]
@@ -208,8 +207,10 @@ class _Measure:
     """All metrics of outputs of one case."""
 
     def __init__(self, job: CaseJob, reference: Pixels) -> None:
-        self._job, self._reference = job, reference
+        self._job = job
         self._protocol = job.split.task.spec.protocol
+        self._reference = to_target(reference, self._protocol)
+        self._original = reference
         self._prepared: dict[Any, Any] = {}  # what depends on the reference alone, for all submissions
 
     @cached_property
@@ -223,7 +224,7 @@ class _Measure:
     def look(self, reading: Reading) -> tuple[str, ...]:
         """Return what an output gives away."""
         assert reading.pixels is not None  # noqa: S101 - asked only of outputs that were scored
-        seen = look(self._job.case, reading.pixels, self._given, self._reference, sha256=reading.sha256)
+        seen = look(self._job.case, reading.pixels, self._given, self._original, sha256=reading.sha256)
         return seen.marks
 
     def __call__(self, pixels: Pixels) -> tuple[dict[str, Score], float]:
@@ -239,11 +240,22 @@ class _Measure:
             working = to_working(pixels, reference.peak, self._protocol)
             clipped = working.clipped / working.image.size
         for metric in rest:
+            if metric == SHARP_REGION:
+                scores[metric] = self._sharp(working.image)
+                continue
             target = self._target if metrics.get(metric).contract.reference else None
             scores[metric] = metrics.evaluate(
                 metric, output=working.image, reference=target, peak=reference.peak, prepared=self._prepared
             )
         return {metric: scores[metric] for metric in ids}, clipped
+
+    def _sharp(self, image: NDArray[np.float64]) -> Score:
+        """Return what an output kept of the input where that was in focus."""
+        mask = self._job.split.mask(self._job.case)
+        if mask is None or self._given is None:
+            return Score(State.NOT_APPLICABLE, detail="needs a mask of what is in focus; this split has none")
+        given = to_working(self._given, self._reference.peak, self._protocol).image
+        return metrics.evaluate_sharp(output=image, given=given, mask=mask, peak=self._reference.peak)
 
 
 def _clipped(finding: Finding, share: float) -> Finding:

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluator.findings import EvaluatorError, Finding
-from evaluator.ingest import Manifest, Submission, open_submission
+from evaluator.ingest import Manifest, Submission, open_submission, submission_id
 from evaluator.results import Store
 from evaluator.results.provenance import IsolationInfo
-from evaluator.runners import ModelRunner, Reception, Workers
+from evaluator.runners import ModelRunner, Reception, RunFailed, Workers
 from evaluator.runners.sandbox import Kind, Level, allowed
 from evaluator.scoring.jobs import ModelOutputs, PrecomputedOutputs, Provider
 from evaluator.tasks import Split
 
 _GRAPHS = ("tflite", "onnx")
 """Formats of models that hold a graph of fixed operators; all others can hold code."""
+
+
+_WAITING = 8
+"""Models that stay loaded until it is their turn; others are loaded again, for each takes memory."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,8 @@ class Opened:
     """Of a model; empty for outputs."""
     trusted: bool = False
 
-    def isolation_info(self) -> IsolationInfo:
-        """Return what a scorecard says of the isolation in force."""
+    def isolation_info(self, stopped: tuple[str, ...]) -> IsolationInfo:
+        """Return what a scorecard says of the isolation in force, and of what was stopped."""
         proved = self.workers.isolation
         return IsolationInfo(
             level=proved.level.value,
@@ -52,7 +56,7 @@ class Opened:
             probes=f"{proved.passed}/{proved.probes}",
             versions=dict(proved.versions),
             trusted=self.trusted,
-            stopped=tuple(self.workers.stops),
+            stopped=stopped,
         )
 
 
@@ -70,6 +74,7 @@ class Opener:
         self.split, self.store, self.permissions = split, store, permissions
         hidden = [split.reader.folder, *([store.root] if store else [])]
         self._reception = Reception(split.task.spec.limits, hidden)
+        self._loaded = 0
 
     def open(self, path: Path) -> Opened:
         """Open a submission.
@@ -77,22 +82,42 @@ class Opener:
         Raises:
             EvaluatorError: it cannot be used at all, or may not run at the level that this machine has.
         """
-        source, workers = self._reception.files(path, self.split.case_ids)
-        submission = open_submission(path, self.split.case_ids, source)
+        # By its name, as long as what it says of itself was not read.
+        trusted = submission_id(path, Manifest()) in self.permissions.trust
+        submission, workers = self._read(path, trusted=trusted)
         vouched = submission.id in self.permissions.trust
+        if vouched and not trusted:
+            submission, workers = self._read(path, trusted=True)
         self._permit(submission, trusted=vouched or submission.is_baseline)
         if not submission.is_model:
             return Opened(submission, PrecomputedOutputs(submission, workers), workers, trusted=vouched)
         folder, workers = self._reception.model(submission)
         runner = ModelRunner.of(submission, folder, workers)
+        self._load(runner, submission)
         kept = self.store.outputs_folder(self.split.task.id, self.split.name, submission.id) if self.store else None
         return Opened(
             submission, ModelOutputs(runner, kept, not submission.is_baseline), workers, runner.version, vouched
         )
 
+    def _read(self, path: Path, *, trusted: bool) -> tuple[Submission, Workers]:
+        source, workers = self._reception.files(path, self.split.case_ids, trusted=trusted)
+        return open_submission(path, self.split.case_ids, source), workers
+
+    def _load(self, runner: ModelRunner, submission: Submission) -> None:
+        """Load a model once, so that one that cannot be loaded is refused as a whole."""
+        path = submission.source.path
+        try:
+            runner.load()
+        except RunFailed as failure:
+            finding = failure.finding.model_copy(update={"file": str(path)})
+            raise EvaluatorError(f"{path} cannot be run.", [*submission.findings, finding]) from None
+        self._loaded += 1
+        if self._loaded > _WAITING:
+            runner.workers.close()
+
     def _permit(self, submission: Submission, *, trusted: bool) -> None:
         level: Level = self._reception.isolation.level
-        kind = _kind(submission.manifest, submission)
+        kind = _kind(submission.manifest)
         refusal = allowed(level, kind, accept_partial=self.permissions.accept_partial, trusted=trusted)
         if refusal:
             path = submission.source.path
@@ -110,10 +135,8 @@ class Opener:
         self.close()
 
 
-def _kind(manifest: Manifest, submission: Submission) -> Kind:
+def _kind(manifest: Manifest) -> Kind:
     if manifest.artefacts is not None:
         formats = [a.format for a in (manifest.artefacts.quality, manifest.artefacts.latency) if a is not None]
         return "graph" if all(f in _GRAPHS for f in formats) else "code"
-    if manifest.kind == "python":
-        return "code"
-    return "hdf5" if any(name.lower().endswith(".mat") for name in submission.files.values()) else "outputs"
+    return "code" if manifest.kind == "python" else "outputs"  # HDF5 files among outputs are refused one by one

@@ -57,7 +57,7 @@ def spread(output: Path, reference: Path | None = None, metric_ids: Sequence[str
             depth: Literal[8, 16] = 16 if target.dtype == "uint16" else 8
             protocol = Protocol(channels=1 if target.channels == 1 else 3, bit_depth=depth)
             expected = Expected(target.height, target.width, protocol)
-            findings += [*judge(header, out_file.name, expected), *suspect_range(out, out_file.name)]
+            findings += [*judge(header, out_file.name, expected), *suspect_range(out, out_file.name, protocol)]
     found = {m: metrics.aggregate(contracts[m], each, "unranked") for m, each in scores.items()}
     return Spread(found, tuple(f for f in findings if f.severity is not Severity.ERROR))
 

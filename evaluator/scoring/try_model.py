@@ -16,7 +16,7 @@ from evaluator.ingest import Expected, examine
 from evaluator.runners import ModelRunner, Ran, RunFailed
 from evaluator.scoring.jobs import ModelOutputs
 from evaluator.scoring.opening import Opened
-from evaluator.tasks import Protocol, Split, to_working
+from evaluator.tasks import Protocol, Split, to_target, to_working
 
 _SIDE = 256
 _FAR_BETTER_DB = 3.0
@@ -30,8 +30,8 @@ def try_model(opened: Opened, split: Split) -> list[Finding]:
         raise TypeError("only a model can be tried")
     runner, manifest = opened.provider.runner, opened.submission.manifest
     case = split.case_ids[0]
-    given = _crop(split.input(case))
-    reference = _crop(split.reference(case))
+    given = {role: _crop(image) for role, image in split.inputs(case).items()}
+    reference = _crop(split.target(case))
     limit = reference.array.size * 8
     height, width, _ = reference.array.shape
     expected = Expected(height, width, split.task.spec.protocol)
@@ -41,10 +41,12 @@ def try_model(opened: Opened, split: Split) -> list[Finding]:
     findings = _look(ran, case, expected)
     if has_errors(findings):
         return findings
-    mine = _decibels(ran, reference, split.task.spec.protocol)
     if manifest.artefacts is not None and manifest.artefacts.latency is not None:
         other = _run(runner, given, limit, case, role="latency")
         findings += [other] if isinstance(other, Finding) else _compare(ran, other, manifest.artefacts.latency.file)
+    if not split.has_references:
+        return findings
+    mine = _decibels(ran, reference, split.task.spec.protocol)
     best, change = mine, dict[str, Any]()
     for changes in _alternatives(manifest.model.model_dump(mode="json") if manifest.model else {}):
         tried = _run(runner, given, limit, case, changes=changes)
@@ -72,9 +74,9 @@ def _crop(pixels: Pixels) -> Pixels:
     return Pixels(cropped, pixels.peak)
 
 
-def _run(runner: ModelRunner, given: Pixels, limit: int, case: str, **how: Any) -> Ran | Finding:  # noqa: ANN401
+def _run(runner: ModelRunner, given: Mapping[str, Pixels], limit: int, case: str, **how: Any) -> Ran | Finding:  # noqa: ANN401
     try:
-        return runner.run([given], limit=limit, **how)
+        return runner.run(given, limit=limit, **how)
     except RunFailed as failure:
         return failure.finding.model_copy(update={"file": f"{case} (a crop)"})
 
@@ -87,9 +89,10 @@ def _look(ran: Ran, case: str, expected: Expected) -> list[Finding]:
 
 
 def _decibels(ran: Ran, reference: Pixels, protocol: Protocol) -> float:
-    output = to_working(Pixels(ran.output, peak_of(ran.output.dtype)), reference.peak, protocol).image
-    target = reference.array.astype(np.float64)
-    score = metrics.evaluate("psnr.f64", output=output, reference=target, peak=reference.peak)
+    target = to_target(reference, protocol)
+    output = to_working(Pixels(ran.output, peak_of(ran.output.dtype)), target.peak, protocol).image
+    wanted = target.array.astype(np.float64)
+    score = metrics.evaluate("psnr.f64", output=output, reference=wanted, peak=target.peak)
     return math.inf if score.value is None else score.value
 
 

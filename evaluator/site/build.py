@@ -1,4 +1,4 @@
-"""Write the site: an index, a page per task and split, a page per submission."""
+"""Write the site: an index, a page per task and split, a page per submission, a page of published tables."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from evaluator.ranking import Board, Row, rank
 from evaluator.results import CaseRow, Store
 from evaluator.results.store import SITE
 from evaluator.site.pictures import Pictures
+from evaluator.site.published import paper_views
 from evaluator.tasks import Task, load_task, task_ids
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def build_site(
         shutil.copytree(_ASSETS, work / "static")
         environment = _environment()
         _write(work / "index.html", environment, "index.html", root="", boards=boards)
+        cards = [row.card for board in boards for row in board.rows if not row.stale]
+        _write(work / "published.html", environment, "published.html", root="", papers=paper_views(cards))
         for board in boards:
             _write_board(work, environment, store, board, data)
         if target.exists():

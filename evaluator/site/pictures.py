@@ -16,7 +16,7 @@ from evaluator.ingest import Expected, Source
 from evaluator.ranking import Board
 from evaluator.results import CaseRow, Scorecard, Store
 from evaluator.runners import Reception, Workers, read_output
-from evaluator.tasks import Split
+from evaluator.tasks import Split, to_target
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Triple:
     input: str
     output: str
     reference: str
+    """Empty where there is none."""
     width: int
     height: int
 
@@ -88,28 +89,29 @@ class Pictures:
         for case in (c for c in cases if c.case in self._cases):
             try:
                 reference, degraded = self._split.reference(case.case), self._split.input(case.case)
+                target = self._split.target(case.case)
             except EvaluatorError:
                 continue
-            height, width = reference.array.shape[:2]
+            height, width = target.array.shape[:2]
             reading = read_output(source, case.output, Expected(height, width, self._board.task.spec.protocol), workers)
             if reading.pixels is None or reading.sha256 != case.output_sha256:
                 continue
             name = case.case.replace("/", "-")
             shared = self._folder / "cases"
-            self._put(shared / f"{name}-reference.png", reference)
+            if reference is not None:
+                self._put(shared / f"{name}-reference.png", reference)
             self._put(shared / f"{name}-input.png", degraded)
             self._put(self._folder / card.submission.id / f"{name}.png", reading.pixels)
             url = quote(name)
-            found.append(
-                Triple(case, f"../cases/{url}-input.png", f"{url}.png", f"../cases/{url}-reference.png", width, height)
-            )
+            shown = f"../cases/{url}-reference.png" if reference is not None else ""
+            found.append(Triple(case, f"../cases/{url}-input.png", f"{url}.png", shown, width, height))
         return found
 
     def _put(self, path: Path, pixels: Pixels) -> None:
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode_png(to_display(pixels)))
+        path.write_bytes(encode_png(to_display(to_target(pixels, self._board.task.spec.protocol))))
 
 
 def to_display(pixels: Pixels) -> NDArray[np.uint8]:

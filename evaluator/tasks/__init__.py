@@ -1,7 +1,8 @@
 """Tasks: what the inputs are, the protocol, the metrics, the ranking rule. Knows no submission."""
 
 from evaluator.tasks.data import find_root
-from evaluator.tasks.protocol import Working, to_working
+from evaluator.tasks.lint import lint_pairs
+from evaluator.tasks.protocol import Working, to_target, to_working
 from evaluator.tasks.spec import Limits, Protocol, Ranking, TaskSpec
 from evaluator.tasks.task import Split, Task, load_task, locate, task_ids
 
@@ -14,8 +15,10 @@ __all__ = [
     "TaskSpec",
     "Working",
     "find_root",
+    "lint_pairs",
     "load_task",
     "locate",
     "task_ids",
+    "to_target",
     "to_working",
 ]

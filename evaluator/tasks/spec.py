@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from evaluator import metrics
 from evaluator.findings import EvaluatorError, did_you_mean
@@ -17,8 +17,20 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-GENERATOR_NAMES = ("sidd_noise",)
+GENERATOR_NAMES = (
+    "sidd_noise",
+    "motion_blur",
+    "display_psf",
+    "dual_pixel",
+    "dual_pixel_8",
+    "dual_pixel_radial",
+    "dual_pixel_disparity",
+    "phone_to_dslr",
+    "under_exposed",
+    "under_exposed_boxes",
+)
 """Generators of `evaluator.tasks.mini`, named here so that a task file is checked without loading them."""
+RESERVED = ("site", "outputs", "published")
 FORMULA_FUNCTIONS = frozenset({"min", "max", "exp", "log", "sqrt"})
 REPORTED_RUNTIME_RATIO = "reported.runtime_ratio"
 _FORMULA_LIMIT = 500
@@ -66,6 +78,13 @@ def check_formula(formula: str, names: Iterable[str]) -> None:
             raise ValueError(f"the formula uses {node.id}, which `where` does not define")
 
 
+class ToneMap(_Strict):
+    """For linear light beyond white: values are clipped to [0, `white`], then x becomes x / (x + `offset`)."""
+
+    white: float = Field(gt=0)
+    offset: float = Field(gt=0)
+
+
 class Protocol(_Strict):
     """How pixels become numbers."""
 
@@ -78,6 +97,8 @@ class Protocol(_Strict):
     """Round outputs to whole levels of `bit_depth` before scoring, or leave them as they are."""
     clip: bool = True
     """Clip outputs to [0, peak] before scoring, with a finding; false where the official code does not."""
+    tone_map: ToneMap | None = None
+    """Applied to outputs and references of linear light (float arrays) before anything else."""
     identical: Literal["exclude"] = "exclude"
     """Cases whose metric is infinite (output equal to reference) are left out of the mean, counted and shown."""
     notes: tuple[str, ...] = ()
@@ -88,8 +109,11 @@ class Protocol(_Strict):
         kinds = {"uint8": "8 bit", "uint16": "16 bit", "float": "float (0 to 1)"}
         accepted = ", ".join(kinds[k] for k in self.accepts)
         pixels = "RGB" if self.channels == 3 else "gray"
+        kind = "linear light" if self.tone_map else f"{self.bit_depth}-bit {pixels}"
+        accepted = "the same, as float arrays" if self.tone_map else accepted
         words = [
-            f"References are {self.bit_depth}-bit {pixels}; outputs may be {accepted}.",
+            f"References are {kind}; outputs may be {accepted}.",
+            *self._tone_mapping(),
             "Outputs are rounded to whole levels before scoring."
             if self.quantise == "round"
             else "Outputs are not rounded.",
@@ -100,6 +124,18 @@ class Protocol(_Strict):
             "An infinite score (output identical to the reference) is left out of the mean; how many is shown.",
         ]
         return words + list(self.notes)
+
+    def _tone_mapping(self) -> list[str]:
+        if self.tone_map is None:
+            return []
+        white, offset = self.tone_map.white, self.tone_map.offset
+        return [f"Both are clipped to 0 to {white:g} and mapped by x/(x+{offset:g}) before they are compared."]
+
+    @model_validator(mode="after")
+    def _linear_light_is_float(self) -> Protocol:
+        if self.tone_map is not None and self.accepts != ("float",):
+            raise ValueError('tone_map is for linear light: it needs accepts = ["float"]')
+        return self
 
 
 class Limits(_Strict):
@@ -157,46 +193,90 @@ class _SplitCommon(_Strict):
     home: str
     get: str
     """How to get the data, for people."""
-    count: int = Field(gt=0)
-    """The number of cases."""
     size: tuple[int, int] | None = None
     """(width, height) of every case, where it is one."""
 
 
-class _FilesSplit(_SplitCommon):
+Patterns = Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v), Field(min_length=1)]
+"""One pattern or several, each relative to the split's folder: `*` is any part of a name, `{a,b}` one of these."""
+Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+class _StoredSplit(_SplitCommon):
     folders: tuple[str, ...] = Field(min_length=1)
     """Where the split's files may lie below the data root; the first that holds them is taken."""
-    inputs: str
-    references: str
     manifest: str | None = None
     """Name of a `sha256sum` file beside the task file."""
 
 
-class PairsSplit(_FilesSplit):
-    """Input and reference images in two folders, paired by file name; `inputs` and `references` are globs."""
+class Selection(_Strict):
+    """The cases of a larger data set that belong to the split, by a table of words in a text file."""
 
-    reader: Literal["pairs"]
+    file: str
+    """The table: a line a case, its first word the image's file name."""
+    column: int = Field(ge=2)
+    """The word of each line that decides, counted from 1."""
+    value: str
+    """What it must be."""
 
 
-class BlocksSplit(_FilesSplit):
+class FilesSplit(_StoredSplit):
+    """Images in folders. What the wildcards of a pattern stand for is the case's id."""
+
+    reader: Literal["files"]
+    count: int | None = Field(default=None, gt=0)
+    """The number of cases; None where the publisher states none: it is not checked then."""
+    inputs: Patterns | dict[Role, Patterns]
+    """Patterns of the input images; by role where there are several (`left`, `right`)."""
+    references: Patterns | None = None
+    """None where there is nothing to compare with."""
+    masks: Patterns | None = None
+    """8-bit gray images, 255 where the input is in focus."""
+    select: Selection | None = None
+    """None: every image that the patterns find is a case."""
+    groups: dict[str, str] = {}
+    """Group → file with the ids of its cases (or their places in the natural order, counted from 1)."""
+
+    def roles(self) -> dict[str, tuple[str, ...]]:
+        """Return the patterns of everything a case has, by role; the inputs first."""
+        found = dict(self.inputs) if isinstance(self.inputs, dict) else {"input": self.inputs}
+        if self.references:
+            found["reference"] = self.references
+        return found | ({"mask": self.masks} if self.masks else {})
+
+    @model_validator(mode="after")
+    def _roles_are_free(self) -> FilesSplit:
+        taken = {"reference", "mask"} & set(self.inputs if isinstance(self.inputs, dict) else ())
+        if taken:
+            raise ValueError(f"an input may not have the role {', '.join(sorted(taken))}")
+        return self
+
+
+class BlocksSplit(_StoredSplit):
     """SIDD's blocks: MATLAB arrays of shape (images, blocks, H, W, 3).
 
     `inputs` and `references` are files; the variable in each has the file's name without `.mat`.
     """
 
     reader: Literal["blocks"]
+    count: int = Field(gt=0)
+    """The number of cases."""
+    inputs: str
+    references: str | None = None
 
 
 class GeneratedSplit(_SplitCommon):
     """Cases made on the spot from photographs that scikit-image installs."""
 
     reader: Literal["generated"]
+    count: int = Field(gt=0)
+    """The number of cases."""
     generator: str = Field(pattern="^(" + "|".join(GENERATOR_NAMES) + ")$")
     manifest: str
     """Name of the file with the sha256 of every case's pixels, beside the task file."""
 
 
-SplitSpec = Annotated[PairsSplit | BlocksSplit | GeneratedSplit, Field(discriminator="reader")]
+SplitSpec = Annotated[FilesSplit | BlocksSplit | GeneratedSplit, Field(discriminator="reader")]
 
 
 def _check_further(metric: str) -> None:
@@ -225,11 +305,13 @@ class TaskSpec(_Strict):
 
     @model_validator(mode="after")
     def _hangs_together(self) -> TaskSpec:
+        if self.id in RESERVED:
+            raise ValueError(f"the id {self.id!r} is the harness's own folder in the results; choose another")
         known = metrics.ids()
         derived = [target for score in self.scores for target in score.where.values()]
         derived = [target for target in derived if target != REPORTED_RUNTIME_RATIO]
         for metric in (*self.metrics, *self.ranking.by, *derived):
-            if metrics.is_further(metric):
+            if metrics.is_further(metric) or metric in metrics.set_contracts():
                 _check_further(metric)
             elif metric not in known:
                 raise ValueError(f"there is no metric {metric!r}.{did_you_mean(metric, known)}")
@@ -239,6 +321,10 @@ class TaskSpec(_Strict):
         ids = [score.id for score in self.scores]
         if len(ids) != len(set(ids)):
             raise ValueError(f"two scores have the same id: {', '.join(ids)}")
+        needing = [m for m in self.metrics if metrics.get(m).contract.reference]
+        for name, split in self.splits.items():
+            if not isinstance(split, GeneratedSplit) and split.references is None and needing:
+                raise ValueError(f"the split {name} has no references, which {', '.join(needing)} need")
         if self.default_split not in self.splits:
             raise ValueError(f"default_split {self.default_split!r} is not one of {', '.join(self.splits)}")
         return self

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evaluator.findings import EvaluatorError, Finding, did_you_mean
 from evaluator.images import Pixels
 from evaluator.tasks.data import DataRoot, cache_folder, config_file, find_root
 from evaluator.tasks.manifests import manifest_digest, parse_manifest
-from evaluator.tasks.readers import BlocksReader, GeneratedReader, PairsReader, Reader
-from evaluator.tasks.spec import GeneratedSplit, SplitSpec, TaskSpec
+from evaluator.tasks.readers import BlocksReader, FilesReader, GeneratedReader, Reader
+from evaluator.tasks.readers.files import matches
+from evaluator.tasks.spec import BlocksSplit, FilesSplit, GeneratedSplit, SplitSpec, TaskSpec
 from evaluator.typed_toml import parse_toml
 
 DEFINITIONS = Path(__file__).parent / "definitions"
@@ -43,31 +47,73 @@ class Split:
 
     @cached_property
     def pixels(self) -> int:
-        """Height × width of all references together, if all are as large as the first."""
+        """Height × width of all cases together, if all are as large as the first."""
         size = self.task.split_spec(self.name).size
         if size is None:
-            height, width, _ = self.reference(self.case_ids[0]).array.shape
+            height, width, _ = self.target(self.case_ids[0]).array.shape
             size = width, height
         return len(self.case_ids) * size[0] * size[1]
 
-    def input(self, case_id: str) -> Pixels:
-        """Return what a method is given for a case, `(H, W, C)`."""
-        return self.reader.input(case_id)
+    @cached_property
+    def has_references(self) -> bool:
+        """Whether outputs are compared with anything."""
+        return self.reader.reference(self.case_ids[0]) is not None
 
-    def reference(self, case_id: str) -> Pixels:
-        """Return what outputs are compared with, `(H, W, C)`.
+    def inputs(self, case_id: str) -> dict[str, Pixels]:
+        """Return what a method is given for a case, by role; `input` is always among them.
+
+        Of dual-pixel pairs, `input` is the mean of `left` and `right`: what the camera would have shown.
+        """
+        found = self.reader.inputs(case_id)
+        if "input" not in found:
+            left, right = found["left"], found["right"]
+            mean = (left.array.astype(np.float64) + right.array.astype(np.float64)) / 2
+            integers = left.kind != "float"
+            found["input"] = Pixels((np.rint(mean) if integers else mean).astype(left.array.dtype), left.peak)
+        return found
+
+    def input(self, case_id: str) -> Pixels:
+        """Return the input of a case that is looked at, `(H, W, C)`; see `inputs`."""
+        return self.inputs(case_id)["input"]
+
+    def mask(self, case_id: str) -> NDArray[np.bool_] | None:
+        """Return where the input of a case is in focus, `(H, W)`; None where that is not known."""
+        return self.reader.mask(case_id)
+
+    def group(self, case_id: str) -> str:
+        """Return the group of a case, whose mean is published beside that of all; empty if there are none."""
+        return self.reader.group(case_id)
+
+    def reference(self, case_id: str) -> Pixels | None:
+        """Return what outputs are compared with, `(H, W, C)`; None where there is nothing.
 
         Raises:
             EvaluatorError: it is not of the size or bit depth that the task file states.
         """
         pixels = self.reader.reference(case_id)
-        size, depth = self.task.split_spec(self.name).size, self.task.spec.protocol.bit_depth
+        return None if pixels is None else self._checked(case_id, pixels)
+
+    def target(self, case_id: str) -> Pixels:
+        """Return what outputs must have the size of: the reference, or the input where there is none.
+
+        Raises:
+            EvaluatorError: it is not of the size or bit depth that the task file states.
+        """
+        reference = self.reference(case_id)
+        return self._checked(case_id, self.input(case_id)) if reference is None else reference
+
+    def _checked(self, case_id: str, pixels: Pixels) -> Pixels:
+        protocol = self.task.spec.protocol
+        size = self.task.split_spec(self.name).size
         found = (pixels.array.shape[1], pixels.array.shape[0])
+        kind = "float" if protocol.tone_map else f"uint{protocol.bit_depth}"
         wanted = []
         if size is not None and found != size:
             wanted.append(("data-size", f"{size[0]}×{size[1]}", f"{found[0]}×{found[1]}"))
-        if pixels.kind != f"uint{depth}":
-            wanted.append(("data-depth", f"{depth} bit", pixels.array.dtype.name))
+        if pixels.array.shape[2] != protocol.channels:
+            wanted.append(("data-channels", f"{protocol.channels} channels", f"{pixels.array.shape[2]}"))
+        if pixels.kind != kind:
+            wanted.append(("data-depth", kind.replace("uint", "") + " bit", pixels.array.dtype.name))
         if wanted:
             fix = "Correct the task file, or get the right data."
             faults = [Finding.error(code, case_id, expected, got, fix) for code, expected, got in wanted]
@@ -76,7 +122,13 @@ class Split:
 
     def verify(self) -> list[Finding]:
         """Read every file and return what is wrong with the data set."""
-        return self.reader.verify()
+        findings = self.reader.verify()
+        for case in [] if findings else self.case_ids:
+            try:
+                self.target(case)
+            except EvaluatorError as error:
+                findings += error.findings
+        return findings
 
 
 @dataclass(frozen=True)
@@ -121,8 +173,8 @@ class Task:
         if folder_or_none is None:
             raise EvaluatorError(self._not_here(chosen, spec, root))
         manifest = self.manifest(spec)
-        if spec.reader == "pairs":
-            return Split(self, chosen, PairsReader(spec, folder_or_none, manifest))
+        if spec.reader == "files":
+            return Split(self, chosen, FilesReader(spec, folder_or_none, manifest))
         return Split(self, chosen, BlocksReader(spec, folder_or_none, manifest))
 
     def split_spec(self, name: str) -> SplitSpec:
@@ -156,7 +208,7 @@ class Task:
         assert not isinstance(spec, GeneratedSplit)  # noqa: S101 - generated splits are always here
         if root:
             looked = " and ".join(str(root.path / folder) for folder in spec.folders)
-            where = f"Looked for {spec.inputs} and {spec.references} in {looked} (data folder from {root.origin})."
+            where = f"Looked for {' and '.join(wanted(spec))} in {looked} (data folder from {root.origin})."
         else:
             where = (
                 f"No data folder is configured: --data is not given, EVALUATOR_DATA is not set, and {config_file()} "
@@ -173,9 +225,16 @@ def locate(spec: SplitSpec, root: DataRoot) -> Path | None:
         return None
     for name in spec.folders:
         folder = root.path / name
-        if all(next(folder.glob(pattern), None) for pattern in (spec.inputs, spec.references)):
+        if all(next(matches(folder, pattern), None) for pattern in wanted(spec)):
             return folder
     return None
+
+
+def wanted(spec: FilesSplit | BlocksSplit) -> list[str]:
+    """Return a pattern for each role of the files of a split."""
+    if isinstance(spec, FilesSplit):
+        return [patterns[0] for patterns in spec.roles().values()]
+    return [name for name in (spec.inputs, spec.references) if name is not None]
 
 
 def task_ids() -> list[str]:

@@ -112,7 +112,7 @@ def test_json_is_all_that_stands_on_standard_output(call: Call, tiny: Tiny) -> N
         assert code == wanted
         (found,) = json.loads(out)["submissions"]
         assert found["submission"] == "team"
-        assert [f["code"] for f in found["findings"]] == ["missing-output"]
+        assert [f["code"] for f in found["findings"]] == ["equals-reference", "missing-output"]
         assert "missing-output" in err
     code, out, _ = call("rank", "--task", tiny.toml, "--format", "json")
     assert code == 0

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluator.cli.output import RunProgress, print_findings, print_json, print_table, safe, say
+from evaluator.cli.output import RunProgress, print_findings, print_json, print_table, say
 from evaluator.findings import Finding
+from evaluator.text import safe
 
 
 @given(st.text(st.characters(categories=["Cc", "Cf", "Cs", "L", "N", "P", "S", "Zs"])))

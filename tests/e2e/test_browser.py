@@ -123,6 +123,27 @@ def test_markup_in_names_is_text(site: Path, page: Page) -> None:
 @pytest.mark.parametrize("width", [360, 1280])
 def test_nothing_sticks_out_of_the_page(site: Path, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    for name in ("index.html", "sidd/mini/index.html", "sidd/mini/tv/index.html", "sidd/mini/broken/index.html"):
+    for name in (
+        "index.html",
+        "published.html",
+        "sidd/mini/index.html",
+        "sidd/mini/tv/index.html",
+        "sidd/mini/broken/index.html",
+    ):
         page.goto((site / name).as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+
+
+def test_reported_and_measured_numbers_are_told_apart(site: Path, page: Page) -> None:
+    page.goto((site / "index.html").as_uri())
+    page.get_by_role("link", name="What papers report").click()
+    assert page.get_by_role("heading", level=3).count() == 16
+    assert page.locator("h3 .badge.reported").count() == 16
+    noisy = page.locator("table.beside tr", has_text="Noisy").first
+    assert "23.70" in noisy.inner_text()
+    assert "Other images: measured on sidd/mini" in noisy.inner_text()
+    frames = page.locator("table.reported").first.evaluate("t => getComputedStyle(t).borderLeftStyle")
+    assert frames == "dashed"
+    assert page.locator("table.beside").first.evaluate("t => getComputedStyle(t).borderLeftStyle") == "none"
+    noisy.get_by_role("link").click()
+    assert page.get_by_role("heading", level=1).inner_text().startswith("Identity")

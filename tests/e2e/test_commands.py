@@ -68,12 +68,12 @@ def test_folder_and_zip_give_the_same_digits(evaluate: Run, tiny: Tiny, tmp_path
     assert done.returncode == 0, done.stderr
     a, b = strict_json(done.stdout)["submissions"]  # type: ignore[index]
     assert a["metrics"] == b["metrics"]
-    assert {f["code"] for f in b["findings"]} == {"junk", "wrapping-folder"}
+    assert {f["code"] for f in b["findings"]} == {"junk", "wrapping-folder", "equals-other"}
 
 
 def test_every_kind_of_bad_output_is_a_finding_and_all_come_at_once(evaluate: Run, tiny: Tiny, tmp_path: Path) -> None:
     folder = tiny.outputs("bad")
-    good = tiny.references["b-9"]
+    good = tiny.inputs["b-9"] // 2
     (folder / "a-1.png").unlink()
     (folder / "a-2.png").write_bytes((folder / "a-2.png").read_bytes()[:-20])
     Image.fromarray(good[:10]).convert("RGBA").save(folder / "b-1.png")
@@ -181,6 +181,8 @@ def test_mistakes_are_answered_in_words_with_status_2(evaluate: Run, arguments: 
         ["metrics", "explain", "ms_ssim.pirm", "--format", "json"],
         ["baseline", "list", "--format", "json"],
         ["data", "verify", "sidd", "--split", "mini", "--format", "json"],
+        ["audit", "--format", "json"],
+        ["schema", "published"],
     ],
 )
 def test_tables_can_be_had_as_json_alone(evaluate: Run, arguments: list[str]) -> None:
@@ -219,16 +221,6 @@ def test_data_verify_compares_with_the_published_digests(evaluate: Run, data_roo
     assert "canon/5.jpg" in scored.stderr
 
 
-def test_code_is_not_run_from_a_submission(evaluate: Run, tmp_path: Path) -> None:
-    shutil.copytree(baselines_folder() / "nlm", tmp_path / "mine")
-    canary = tmp_path / "canary"
-    (tmp_path / "mine" / "nlm.py").write_text(f"open({str(canary)!r}, 'w')\ndef restore(x): return x\n")
-    done = evaluate("--task", "sidd", "--split", "mini", tmp_path / "mine")
-    assert done.returncode == 2
-    assert "[code]" in done.stderr
-    assert not canary.exists()
-
-
 def test_documents_that_a_shell_star_brings_along_are_left_out_aloud(evaluate: Run, tiny: Tiny) -> None:
     folder = tiny.outputs("team")
     readme = folder.parent / "README.md"
@@ -239,7 +231,13 @@ def test_documents_that_a_shell_star_brings_along_are_left_out_aloud(evaluate: R
     assert "README.md" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["score", "check", "rank", "site", "tasks", "data", "metrics", "baseline"])
+VERBS = [
+    *("score", "check", "rank", "site", "audit", "init"),
+    *("tasks", "data", "metrics", "weights", "baseline", "schema", "doctor"),
+]
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(evaluate: Run, verb: str) -> None:
     done = evaluate(verb, "--help")
     assert done.returncode == 0
@@ -352,3 +350,21 @@ def test_digits_are_not_broken_on_a_narrow_terminal(evaluate: Run, tiny: Tiny) -
     wide, narrow = (evaluate("rank", "--task", tiny.toml, env={"COLUMNS": c}).stdout for c in ("200", "40"))
     assert name in wide
     assert narrow == wide
+
+
+def test_audit_prints_what_does_not_agree_and_json_has_every_check(evaluate: Run) -> None:
+    done = evaluate("audit")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    (misprint,) = (line for line in lines if "DiscNet [21], 256×256" in line and "scaling" in line)
+    assert "45.31" in misprint
+    assert "a misprint" in misprint
+    found = strict_json(evaluate("audit", "--format", "json").stdout)
+    assert isinstance(found, dict)
+    assert len(found["remarks"]) == found["checks"] == sum(found["verdicts"].values())
+    rmse = [r for r in found["remarks"] if r["check"] == "rmse-psnr"]
+    assert sum(r["verdict"] == "agrees" for r in rmse) == 39
+    assert len(rmse) == 41
+    shown = [line for line in lines if any(line.startswith(r["table"]) for r in found["remarks"])]
+    assert len(shown) == found["checks"] - found["verdicts"]["agrees"]
+    assert f"{found['checks']} checks" in done.stdout

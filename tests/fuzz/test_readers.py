@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import h5py
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from PIL import Image
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import ImageProblem, decode, encode_png, inspect
+from evaluator.images.png_fast import decode_png
 from evaluator.ingest import Expected, Manifest, open_submission, read_output
 from evaluator.ingest.sources import TooLarge, open_source
 from evaluator.tasks import Protocol
@@ -277,7 +279,14 @@ def test_png_with_right_checksums(images: Seeds, data: st.DataObject) -> None:
         chunk = name + bytes(body[at + 8 : at + 8 + size])
         parts.append(struct.pack(">I", size) + chunk + struct.pack(">I", zlib.crc32(chunk)))
         at += 12 + size
-    read_one(b"".join(parts))
+    damaged = b"".join(parts)
+    read_one(damaged)
+    with no_hang():
+        fast = decode_png(damaged)
+    if fast is not None:
+        slow = cv2.imdecode(np.frombuffer(damaged, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert slow is not None, "which decoder is used must not decide what is accepted"
+        assert np.array_equal(fast, cv2.cvtColor(slow, cv2.COLOR_BGR2RGB) if slow.ndim == 3 else slow[:, :, None])
 
 
 @fuzz

@@ -147,8 +147,9 @@ def test_text_beside_the_image_is_no_second_image() -> None:
         (lambda f: put_mat73(f, "a", np.full((5, 7), np.inf), "double"), "not-finite"),
         (lambda f: put_mat73(f, "a", image("u1", (2, 5, 7, 3)), "uint8"), "array-shape"),
         (lambda f: f.create_group("a"), "array-count"),
+        (lambda f: f.create_dataset("a", data=h5py.Empty("u1")), "hdf5"),
     ],
-    ids=["none", "two", "int16", "logical", "complex", "lie", "infinite", "rank", "struct"],
+    ids=["none", "two", "int16", "logical", "complex", "lie", "infinite", "rank", "struct", "no shape"],
 )
 def test_what_is_no_single_image_in_hdf5_is_said_so(v73: Any, build: Build, code: str) -> None:
     assert problem(v73(build)).code == code

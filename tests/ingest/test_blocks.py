@@ -209,11 +209,15 @@ def test_file_is_only_for_splits_of_blocks(tmp_path: Path, blocks: Blocks) -> No
         (lambda b: b[:1], "(1, 32, 256, 256, 3)", "(1, 32) cell"),
         (lambda b: np.concatenate([b, b[:1]]), "(3, 32, 256, 256, 3)", "(3, 32) cell"),
         (lambda b: np.swapaxes(b, 0, 1), "(32, 2, 256, 256, 3)", "(32, 2) cell"),
-        (lambda b: b[:, :, :128], "(2, 32, 128, 256, 3)", "(128, 256, 3) uint8 in cell (1, 1)"),
-        (lambda b: b.transpose(0, 1, 4, 2, 3), "(2, 32, 3, 256, 256)", "(3, 256, 256) uint8 in cell (1, 1)"),
-        (lambda b: b[..., 0], "(2, 32, 256, 256)", "(256, 256) uint8 in cell (1, 1)"),
-        (lambda b: b.astype("i2"), "int16", "int16 in cell (1, 1)"),
-        (lambda b: b > 100, "logical", "class logical in element 1"),
+        (lambda b: b[:, :, :128], "(2, 32, 128, 256, 3)", "(128, 256, 3) uint8 in DenoisedBlocksSrgb{1,1}"),
+        (
+            lambda b: b.transpose(0, 1, 4, 2, 3),
+            "(2, 32, 3, 256, 256)",
+            "(3, 256, 256) uint8 in DenoisedBlocksSrgb{1,1}",
+        ),
+        (lambda b: b[..., 0], "(2, 32, 256, 256)", "(256, 256) uint8 in DenoisedBlocksSrgb{1,1}"),
+        (lambda b: b.astype("i2"), "int16", "int16"),
+        (lambda b: b > 100, "logical", "logical in DenoisedBlocksSrgb{1,1}"),
     ],
     ids=["too few", "too many", "turned", "half", "channels first", "gray", "int16", "logical"],
 )
@@ -222,7 +226,7 @@ def test_blocks_of_another_number_shape_or_type_are_refused(
 ) -> None:
     for write, wanted in ((write_array, in_array), (write_packed_cell, in_cell)):
         code, got = refusal(write(tmp_path / f"{write.__name__}.mat", change(blocks)))
-        assert code in ("blocks", "pixel-type")
+        assert code in ("blocks", "pixel-type", "array-shape")
         assert wanted in got
 
 
@@ -251,6 +255,17 @@ def test_cell_that_refers_elsewhere_is_refused(tmp_path: Path, blocks: Blocks) -
     code, got = refusal(path)
     assert code == "hdf5"
     assert "another file" in got
+
+
+def test_element_that_claims_gigabytes_is_refused_unread(tmp_path: Path) -> None:
+    def build(file: Any) -> None:
+        vast = file.create_dataset("#a#", (3, 60_000, 60_000), "f8", chunks=(1, 100, 100), compression=1)
+        vast.attrs["MATLAB_class"] = np.bytes_("double")
+        references = np.full((IMAGES, 32), vast.ref, h5py.ref_dtype)
+        put_mat73(file, "DenoisedBlocksSrgb", references, "cell", dtype=h5py.ref_dtype)
+
+    code, got = refusal(save_mat73(tmp_path / "SubmitSrgb.mat", build))
+    assert (code, got) == ("array-shape", "(60000, 60000, 3) double in DenoisedBlocksSrgb{1,1}")
 
 
 def edit(rows: list[str], at: int, row: str | None) -> list[str]:

@@ -269,7 +269,11 @@ def test_a_task_may_use_it_and_its_tables_read_back(pyiqa: Any, tiny: Tiny) -> N
     ids = '"psnr.f64", "ssim.basicsr", "pyiqa:musiq", "pyiqa:nlpd"'
     text = TOML.replace('"psnr.f64", "ssim.basicsr", "ms_ssim.common", "mae", "rmse_rel"', ids)
     tiny.toml.write_text(text.replace('by = ["psnr.f64"', 'by = ["pyiqa:nlpd"'), encoding="utf-8")
-    (outcome,) = evaluator.score([tiny.outputs("ours")], tiny.split, leaderboards=tiny.root / "boards", workers=2)
+    # An executor of its own: `workers` would tell torch's later threads, which other tests have, to be one.
+    with ThreadPoolExecutor(2) as pool:
+        (outcome,) = evaluator.score(
+            [tiny.outputs("ours")], tiny.split, leaderboards=tiny.root / "boards", executor=pool
+        )
     assert outcome.card is not None
     assert outcome.card.metrics["pyiqa:nlpd"].state is State.OK
     assert outcome.card.metrics["pyiqa:musiq"].state is State.UNAVAILABLE

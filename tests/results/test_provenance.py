@@ -35,7 +35,17 @@ def test_versions_are_those_that_run() -> None:
 
 
 def test_every_package_that_decodes_or_computes_is_named() -> None:
-    wanted = {"numpy", "scipy", "opencv-python-headless", "pillow", "tifffile", "scikit-image", "numba"}
+    wanted = {
+        "numpy",
+        "scipy",
+        "opencv-python-headless",
+        "pillow",
+        "tifffile",
+        "scikit-image",
+        "numba",
+        "deflate",
+        "PyWavelets",
+    }
     assert set(environment(()).packages) - {"torch"} == wanted
 
 

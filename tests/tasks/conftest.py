@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from evaluator.tasks.spec import BlocksSplit, PairsSplit
+from evaluator.tasks.spec import BlocksSplit, FilesSplit
 
-MakePairs = Callable[..., PairsSplit]
+MakePairs = Callable[..., FilesSplit]
 COMMON = {"title": "t", "licence": "l", "home": "https://example.org", "get": "fetch it", "folders": ["."]}
 
 
@@ -18,9 +18,9 @@ COMMON = {"title": "t", "licence": "l", "home": "https://example.org", "get": "f
 def pairs_spec() -> MakePairs:
     """Make a split of pairs; keywords replace its fields."""
 
-    def make(**fields: Any) -> PairsSplit:
-        usual = {**COMMON, "reader": "pairs", "count": 5, "inputs": "in/*.png", "references": "ref/*.png"}
-        return PairsSplit.model_validate({**usual, **fields})
+    def make(**fields: Any) -> FilesSplit:
+        usual = {**COMMON, "reader": "files", "count": 5, "inputs": "in/*.png", "references": "ref/*.png"}
+        return FilesSplit.model_validate({**usual, **fields})
 
     return make
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evaluator.findings import EvaluatorError
 from evaluator.images import encode_png, pixels_digest
 from evaluator.tasks.mini import GENERATORS
+from evaluator.tasks.mini.made import Made
 from evaluator.tasks.readers import GeneratedReader
 
 Array = NDArray[np.uint8]
@@ -28,9 +29,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """One entry for each time that the generator "small" has run."""
     ran: list[str] = []
 
-    def generate() -> Iterator[tuple[str, Array, Array]]:
+    def generate() -> Iterator[Made]:
         ran.append("small")
-        yield from cases()
+        yield from (Made(case, {"input": degraded}, clean) for case, degraded, clean in cases())
 
     monkeypatch.setitem(GENERATORS, "small", generate)
     return ran
@@ -56,7 +57,7 @@ def test_cases_are_known_before_they_are_made(reader: GeneratedReader, runs: lis
 
 def test_cases_are_made_once_and_kept(reader: GeneratedReader, runs: list[str], manifest: dict[str, str]) -> None:
     for case, degraded, clean in cases():
-        assert np.array_equal(reader.input(case).array, degraded)
+        assert np.array_equal(reader.inputs(case)["input"].array, degraded)
         assert np.array_equal(reader.reference(case).array, clean)
     again = GeneratedReader("small", reader.folder, manifest)
     assert again.verify() == []
@@ -66,7 +67,7 @@ def test_cases_are_made_once_and_kept(reader: GeneratedReader, runs: list[str], 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "empty", "folder gone"])
 def test_damaged_cache_is_mended(reader: GeneratedReader, runs: list[str], damage: str) -> None:
-    before = reader.input("x-2").array.copy()
+    before = reader.inputs("x-2")["input"].array.copy()
     file = reader.folder / "input" / "x-2.png"
     if damage == "cut":
         file.write_bytes(file.read_bytes()[:-20])
@@ -75,18 +76,18 @@ def test_damaged_cache_is_mended(reader: GeneratedReader, runs: list[str], damag
     else:
         for path in [file] if damage == "gone" else list(reader.folder.glob("input/*.png")):
             path.unlink()
-    assert np.array_equal(reader.input("x-2").array, before)
+    assert np.array_equal(reader.inputs("x-2")["input"].array, before)
     assert reader.verify() == []
     assert runs == ["small", "small"]
     assert list(reader.folder.parent.iterdir()) == [reader.folder]
 
 
 def test_other_picture_in_the_cache_is_refused(reader: GeneratedReader) -> None:
-    pixels = reader.input("x-1").array.astype(np.uint8)
+    pixels = reader.inputs("x-1")["input"].array.astype(np.uint8)
     pixels[0, 0, 0] ^= 1
     (reader.folder / "input" / "x-1.png").write_bytes(encode_png(pixels))
     with pytest.raises(EvaluatorError, match=r"not what was generated\. Remove the folder"):
-        reader.input("x-1")
+        reader.inputs("x-1")["input"]
     (finding,) = reader.verify()
     assert finding.code == "data-digest"
 
@@ -104,7 +105,7 @@ def test_set_that_is_not_the_published_one_is_refused(
         del wanted["input/x-10"]
     reader = GeneratedReader("small", tmp_path / "cache" / "small", wanted)
     with pytest.raises(EvaluatorError, match=r"not the published mini split: 1 of \d images differ, first input/x-"):
-        reader.input("x-1")
+        reader.inputs("x-1")["input"]
     assert [f.code for f in reader.verify()] == ["data-digest"]
     assert not reader.folder.exists(), "what is refused is not kept"
     assert list(reader.folder.parent.iterdir()) == []

@@ -16,8 +16,8 @@ from scipy.io import savemat
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import encode_png
-from evaluator.tasks.readers import BlocksReader, PairsReader, natural_key
-from evaluator.tasks.spec import BlocksSplit
+from evaluator.tasks.readers import BlocksReader, FilesReader, natural_key
+from evaluator.tasks.spec import BlocksSplit, FilesSplit
 from support import Tiny
 
 IN_ORDER = ["a-1", "a-2", "b-1", "b-9", "b-10"]
@@ -57,10 +57,10 @@ def test_digits_of_all_scripts_can_be_sorted(names: list[str]) -> None:
 
 def test_pairs_are_matched_by_name_in_natural_order(tiny: Tiny, pairs_spec: Any) -> None:
     folder = tiny.root / "tiny"
-    reader = PairsReader(pairs_spec(size=[24, 20]), folder, pinned(folder))
+    reader = FilesReader(pairs_spec(size=[24, 20]), folder, pinned(folder))
     assert reader.case_ids() == IN_ORDER
     for case in IN_ORDER:
-        assert np.array_equal(reader.input(case).array, tiny.inputs[case])
+        assert np.array_equal(reader.inputs(case)["input"].array, tiny.inputs[case])
         assert np.array_equal(reader.reference(case).array, tiny.references[case])
     assert reader.verify() == []
 
@@ -68,7 +68,7 @@ def test_pairs_are_matched_by_name_in_natural_order(tiny: Tiny, pairs_spec: Any)
 @pytest.mark.parametrize(("gone", "partner"), [("in", "ref"), ("ref", "in")])
 def test_missing_partner_is_named(tiny: Tiny, pairs_spec: Any, gone: str, partner: str) -> None:
     (tiny.root / "tiny" / gone / "b-9.png").unlink()
-    (finding,) = findings_of(PairsReader(pairs_spec(), tiny.root / "tiny", None))
+    (finding,) = findings_of(FilesReader(pairs_spec(), tiny.root / "tiny", None))
     assert (finding.code, finding.file) == ("data-missing", f"{gone}/b-9.png")
     assert f"{partner}/b-9.png" in finding.expected
 
@@ -76,7 +76,7 @@ def test_missing_partner_is_named(tiny: Tiny, pairs_spec: Any, gone: str, partne
 def test_every_missing_partner_is_named_at_once(tiny: Tiny, pairs_spec: Any) -> None:
     for file in ("in/a-1.png", "ref/b-1.png", "ref/b-10.png"):
         (tiny.root / "tiny" / file).unlink()
-    found = findings_of(PairsReader(pairs_spec(), tiny.root / "tiny", None))
+    found = findings_of(FilesReader(pairs_spec(), tiny.root / "tiny", None))
     assert {f.file for f in found} == {"in/a-1.png", "ref/b-1.png", "ref/b-10.png"}
 
 
@@ -86,7 +86,7 @@ def test_missing_pair_is_counted_and_named_from_the_manifest(tiny: Tiny, pairs_s
     for role in ("in", "ref"):
         (folder / role / "b-9.png").unlink()
     for known, words in ((None, "4"), (manifest, "missing: in/b-9.png, ref/b-9.png")):
-        (finding,) = findings_of(PairsReader(pairs_spec(), folder, known))
+        (finding,) = findings_of(FilesReader(pairs_spec(), folder, known))
         assert (finding.code, finding.expected) == ("data-count", "5 pairs")
         assert finding.got.startswith("4")
         assert words in finding.got
@@ -96,14 +96,14 @@ def test_file_managers_leftovers_are_no_cases(tiny: Tiny, pairs_spec: Any) -> No
     folder = tiny.root / "tiny"
     for name in (".DS_Store", "._a-1.png", "Thumbs.db", "notes.txt"):
         (folder / "in" / name).write_bytes(b"junk")
-    assert PairsReader(pairs_spec(), folder, None).case_ids() == IN_ORDER
+    assert FilesReader(pairs_spec(), folder, None).case_ids() == IN_ORDER
 
 
 @pytest.mark.parametrize("role", ["in", "ref"])
 def test_case_with_two_files_is_refused(tiny: Tiny, pairs_spec: Any, role: str) -> None:
     (tiny.root / "tiny" / role / "b-9.jpg").write_bytes(b"which of them?")
     spec = pairs_spec(inputs="in/*", references="ref/*")
-    (finding,) = findings_of(PairsReader(spec, tiny.root / "tiny", None))
+    (finding,) = findings_of(FilesReader(spec, tiny.root / "tiny", None))
     assert (finding.code, finding.file, finding.got) == ("data-twice", f"{role}/b-9.png", f"also {role}/b-9.jpg")
 
 
@@ -112,62 +112,62 @@ def test_pair_that_the_manifest_lacks_is_refused(tiny: Tiny, pairs_spec: Any) ->
     manifest = pinned(folder)
     for role in ("in", "ref"):
         (folder / role / "b-9.png").rename(folder / role / "b-8.png")
-    reader = PairsReader(pairs_spec(), folder, manifest)
+    reader = FilesReader(pairs_spec(), folder, manifest)
     found = [(f.code, f.file, f.expected) for f in reader.verify()]
     assert found == [("data-digest", f"{role}/b-8.png", "a file of the published set") for role in ("in", "ref")]
     with pytest.raises(EvaluatorError, match=r"b-8\.png is not the published file"):
-        reader.input("b-8")
+        reader.inputs("b-8")["input"]
 
 
 def test_file_that_is_not_the_published_one_is_refused(tiny: Tiny, pairs_spec: Any) -> None:
     folder = tiny.root / "tiny"
     manifest = pinned(folder)
     (folder / "ref" / "b-1.png").write_bytes(encode_png(tiny.inputs["b-1"]))
-    reader = PairsReader(pairs_spec(), folder, manifest)
+    reader = FilesReader(pairs_spec(), folder, manifest)
     with pytest.raises(EvaluatorError, match="not the published file") as caught:
         reader.reference("b-1")
     (finding,) = caught.value.findings
     assert (finding.code, finding.file) == ("data-digest", "ref/b-1.png")
     assert manifest["ref/b-1.png"] in finding.expected
     assert reader.verify() == [finding]
-    assert np.array_equal(reader.input("b-1").array, tiny.inputs["b-1"]), "its partner is the published one"
+    assert np.array_equal(reader.inputs("b-1")["input"].array, tiny.inputs["b-1"]), "its partner is the published one"
 
 
 def test_cut_file_is_found_without_a_manifest(tiny: Tiny, pairs_spec: Any) -> None:
     file = tiny.root / "tiny" / "in" / "a-2.png"
     file.write_bytes(file.read_bytes()[:-30])
-    reader = PairsReader(pairs_spec(), tiny.root / "tiny", None)
+    reader = FilesReader(pairs_spec(), tiny.root / "tiny", None)
     with pytest.raises(EvaluatorError, match=r"a-2\.png cannot be used"):
-        reader.input("a-2")
+        reader.inputs("a-2")["input"]
     assert [(f.code, f.file) for f in reader.verify()] == [("data-unreadable", "in/a-2.png")]
 
 
 def test_file_that_vanished_is_an_error_with_its_name(tiny: Tiny, pairs_spec: Any) -> None:
-    reader = PairsReader(pairs_spec(), tiny.root / "tiny", None)
+    reader = FilesReader(pairs_spec(), tiny.root / "tiny", None)
     reader.case_ids()
     (tiny.root / "tiny" / "in" / "a-2.png").unlink()
     with pytest.raises(EvaluatorError, match=r"a-2\.png cannot be read"):
-        reader.input("a-2")
+        reader.inputs("a-2")["input"]
 
 
 @pytest.mark.parametrize(("size", "codes"), [(None, []), ([24, 20], []), ([20, 24], ["data-size"] * 5)])
 def test_size_of_every_case_is_verified(tiny: Tiny, pairs_spec: Any, size: Any, codes: list[str]) -> None:
-    reader = PairsReader(pairs_spec(size=size), tiny.root / "tiny", None)
+    reader = FilesReader(pairs_spec(size=size), tiny.root / "tiny", None)
     assert [f.code for f in reader.verify()] == codes
 
 
 def test_pair_of_two_sizes_is_found(tiny: Tiny, pairs_spec: Any) -> None:
     (tiny.root / "tiny" / "in" / "b-9.png").write_bytes(encode_png(tiny.inputs["b-9"][:-1]))
-    (finding,) = PairsReader(pairs_spec(), tiny.root / "tiny", None).verify()
+    (finding,) = FilesReader(pairs_spec(), tiny.root / "tiny", None).verify()
     assert (finding.code, finding.file) == ("data-size", "in/b-9.png")
 
 
 def test_digest_of_pairs_is_that_of_their_files(tiny: Tiny, pairs_spec: Any) -> None:
     folder = tiny.root / "tiny"
-    digest = PairsReader(pairs_spec(), folder, None).digest()
-    assert digest == PairsReader(pairs_spec(), folder, pinned(folder)).digest()
+    digest = FilesReader(pairs_spec(), folder, None).digest()
+    assert digest == FilesReader(pairs_spec(), folder, pinned(folder)).digest()
     (folder / "in" / "a-1.png").write_bytes(encode_png(tiny.inputs["a-2"]))
-    assert PairsReader(pairs_spec(), folder, None).digest() != digest
+    assert FilesReader(pairs_spec(), folder, None).digest() != digest
 
 
 def blocks(seed: int) -> NDArray[np.uint8]:
@@ -184,9 +184,9 @@ def test_blocks_are_numbered_image_by_image(tmp_path: Path, blocks_spec: BlocksS
     reader = BlocksReader(blocks_spec, tmp_path, None)
     assert reader.case_ids() == ["0", "1", "2", "3", "4", "5"]
     for case in range(6):
-        assert np.array_equal(reader.input(str(case)).array, blocks(1)[case // 3, case % 3])
+        assert np.array_equal(reader.inputs(str(case))["input"].array, blocks(1)[case // 3, case % 3])
         assert np.array_equal(reader.reference(str(case)).array, blocks(2)[case // 3, case % 3])
-    assert reader.input("0").peak == 255
+    assert reader.inputs("0")["input"].peak == 255
     assert reader.verify() == []
 
 
@@ -252,10 +252,10 @@ def test_mat_file_that_is_missing_is_named(tmp_path: Path, blocks_spec: BlocksSp
 
 def test_blocks_that_changed_on_disk_are_read_again(tmp_path: Path, blocks_spec: BlocksSplit) -> None:
     put_blocks(tmp_path, Noisy=blocks(1))
-    before = BlocksReader(blocks_spec, tmp_path, None).input("0").array.copy()
+    before = BlocksReader(blocks_spec, tmp_path, None).inputs("0")["input"].array.copy()
     put_blocks(tmp_path, Noisy=blocks(9))
     os.utime(tmp_path / "Noisy.mat", ns=(1, 1))  # whatever the clock's resolution
-    assert not np.array_equal(BlocksReader(blocks_spec, tmp_path, None).input("0").array, before)
+    assert not np.array_equal(BlocksReader(blocks_spec, tmp_path, None).inputs("0")["input"].array, before)
 
 
 def test_blocks_are_compared_with_their_manifest(tmp_path: Path, blocks_spec: BlocksSplit) -> None:
@@ -266,3 +266,49 @@ def test_blocks_are_compared_with_their_manifest(tmp_path: Path, blocks_spec: Bl
     savemat(tmp_path / "Clean.mat", {"Clean": blocks(7)})
     assert [f.code for f in BlocksReader(blocks_spec, tmp_path, manifest).verify()] == ["data-digest"]
     assert BlocksReader(blocks_spec, tmp_path, None).digest() != digest
+
+
+def test_wildcards_make_the_id_and_pair_files_whatever_surrounds_them(tmp_path: Path) -> None:
+    for name in ("s1/blur/01.png", "s1/sharp/01.png", "s2/blur/01.png", "s2/sharp/01.png", "s2/blur/.hidden.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(encode_png(np.zeros((4, 5, 3), np.uint8)))
+    common = {
+        "reader": "files",
+        "title": "t",
+        "licence": "l",
+        "home": "https://example.org",
+        "get": "g",
+        "folders": ["."],
+    }
+    spec = FilesSplit.model_validate({**common, "count": 2, "inputs": "*/blur/*.png", "references": "*/sharp/*.png"})
+    assert FilesReader(spec, tmp_path, None).case_ids() == ["s1/01", "s2/01"]
+    some = spec.model_copy(update={"inputs": ("{s2,s3}/blur/*.png",), "references": None, "count": 1})
+    assert FilesReader(some, tmp_path, None).case_ids() == ["s2/01"]
+    assert FilesReader(some, tmp_path, None).reference("s2/01") is None
+
+
+def test_roles_masks_and_groups(tmp_path: Path) -> None:
+    image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    for role, array in (("l", image), ("r", image + 2), ("m", np.full((4, 5), 255, np.uint8))):
+        for case in ("1", "2"):
+            (tmp_path / role).mkdir(exist_ok=True)
+            (tmp_path / role / f"{case}.png").write_bytes(encode_png(array))
+    (tmp_path / "indoor.txt").write_text("2\n")
+    common = {
+        "reader": "files",
+        "title": "t",
+        "licence": "l",
+        "home": "https://example.org",
+        "get": "g",
+        "folders": ["."],
+    }
+    roles = {"inputs": {"left": "l/*.png", "right": "r/*.png"}, "masks": "m/*.png", "groups": {"indoor": "indoor.txt"}}
+    reader = FilesReader(FilesSplit.model_validate({**common, "count": 2, **roles}), tmp_path, None)
+    assert list(reader.inputs("1")) == ["left", "right"]
+    mask = reader.mask("1")
+    assert mask is not None
+    assert mask.all()
+    assert (reader.group("1"), reader.group("2")) == ("", "indoor")
+    (tmp_path / "indoor.txt").write_text("3")
+    broken = FilesReader(FilesSplit.model_validate({**common, "count": 2, **roles}), tmp_path, None)
+    assert [f.code for f in broken.verify()] == ["data-groups"]

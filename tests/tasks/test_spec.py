@@ -86,7 +86,7 @@ def test_missing_key_is_named(key: str) -> None:
         ("clip = true", 'quantise = "floor"'),
         ('missing = "unranked"', 'missing = "zero"'),
         ('by = ["psnr.f64", "ssim.basicsr"]', "by = []"),
-        ('reader = "pairs"', 'reader = "magic"'),
+        ('reader = "files"', 'reader = "magic"'),
         ("count = 5", "count = 0"),
         ("size = [24, 20]", "size = [24]"),
         ('folders = ["tiny"]', "folders = []"),

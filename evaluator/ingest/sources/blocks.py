@@ -205,13 +205,11 @@ def _from_mat(file: BinaryIO, name: str, count: int, unpacked: _Unpacked) -> Non
         blocks = chosen[0]
         what = f"{blocks.shape} {blocks.kind}"
         if blocks.kind == "cell" and blocks.shape == (images, BLOCKS_PER_IMAGE):
-            for at, (kind, values) in enumerate(opened.cells(blocks)):
-                number = at % images * BLOCKS_PER_IMAGE + at // images
-                if values.shape != BLOCK or kind not in mat.DTYPES:
-                    got = f"{values.shape} {kind} in cell ({at % images + 1}, {at // images + 1})"
-                    unpacked.refuse(name, f"blocks of {BLOCK} of class {', '.join(mat.DTYPES)}", got, "Save it again.")
+            for at, (kind, values) in enumerate(opened.cells(blocks, BLOCK)):
+                if kind not in mat.DTYPES:
+                    unpacked.refuse(name, f"blocks of class {', '.join(mat.DTYPES)}", kind, "Convert the blocks.")
                     return
-                unpacked.put(number, values.astype(mat.DTYPES[kind], copy=False))
+                unpacked.put(_number(at, images), values.astype(mat.DTYPES[kind], copy=False))
         elif blocks.kind in mat.DTYPES and blocks.shape == (images, BLOCKS_PER_IMAGE, *BLOCK):
             for number, block in _turned(opened.values(blocks), images):
                 unpacked.put(number, block.astype(mat.DTYPES[blocks.kind], copy=False))
@@ -234,7 +232,12 @@ def _turned(values: NDArray[np.generic], images: int) -> Iterator[tuple[int, NDA
     for start in range(0, count, _GROUP):
         group = np.ascontiguousarray(flat[..., start : start + _GROUP].transpose(3, 2, 1, 0))
         for at, block in enumerate(group, start):
-            yield at % images * BLOCKS_PER_IMAGE + at // images, block
+            yield _number(at, images), block
+
+
+def _number(at: int, images: int) -> int:
+    """Return a block's case from its place in MATLAB's order, which goes through the images first."""
+    return at % images * BLOCKS_PER_IMAGE + at // images
 
 
 def _from_csv(file: BinaryIO, name: str, count: int, unpacked: _Unpacked) -> None:

@@ -66,9 +66,10 @@ def _check_config(config: Foreign) -> None:
         if isinstance(item, list):
             waiting.extend(item)
         elif isinstance(item, dict):
-            if "class_name" in item:
+            is_object = "class_name" in item
+            if is_object:
                 _check_class(item)
-            waiting.extend(value for key, value in item.items() if key not in _TRAINING)
+            waiting.extend(value for key, value in item.items() if not (is_object and key in _TRAINING))
 
 
 def _check_class(item: dict[str, Any]) -> None:

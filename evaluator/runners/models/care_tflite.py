@@ -13,7 +13,7 @@ _ELEMENTS = 2**31
 
 
 def check_tflite(data: bytes) -> None:
-    """Refuse operators that are not TensorFlow Lite's own, and tensors of absurd size.
+    """Refuse operators that are not TensorFlow Lite's own, variables, and tensors of absurd size.
 
     Raises:
         ModelProblem: it is unsafe, or no TFLite file.
@@ -33,6 +33,14 @@ def check_tflite(data: bytes) -> None:
             builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
             if builtin == schema.BuiltinOperator.CUSTOM or code.CustomCode():
                 raise _foreign(code)
+            if builtin in (schema.BuiltinOperator.VAR_HANDLE, schema.BuiltinOperator.READ_VARIABLE):
+                # Read before they are set, they give whatever the memory holds; set, they carry over to the next case.
+                raise ModelProblem(
+                    "model-load",
+                    expected="weights as constants",
+                    got="variables",
+                    fix="Convert with from_keras_model, or give the model to from_concrete_functions beside them.",
+                )
         for i in range(_bounded(model.SubgraphsLength())):
             graph = model.Subgraphs(i)
             for j in range(_bounded(graph.TensorsLength())):

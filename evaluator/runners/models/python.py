@@ -42,7 +42,7 @@ class PythonRestorer:
         arrays: list[NDArray[Any]] = [image.array.copy() for image in inputs]
         try:
             output = self._function(*arrays)
-        except Exception as error:  # the function may fail in any way; the case is then `failed`
+        except (Exception, SystemExit) as error:  # the function may fail in any way; the case is then `failed`
             raise ModelProblem(
                 "run-failed", expected="an output", got=one_line(error), fix="Run the function on this input yourself."
             ) from error

@@ -107,6 +107,8 @@ def _start(request: Request, release: Callable[[], None]) -> Child:
             process.kill()
             process.communicate()
             raise EvaluatorError(f"no handle on a process can be had: {error}") from error
+        with contextlib.suppress(OSError):  # if the host runs out of memory, this is what should go
+            Path(f"/proc/{root}/oom_score_adj").write_text("800", encoding="ascii")
         os.write(gate, b"x")  # it is held by now: its number cannot have become another process's
         return child
     finally:
@@ -170,15 +172,9 @@ def _take_uid() -> int:
 
 
 def _remove(scratch: Path) -> None:
-    """Delete a scratch folder, even one whose folders were closed by the child."""
-
-    def opened(function: object, path: str, _: object) -> None:
-        with contextlib.suppress(OSError):
-            Path(path).parent.chmod(0o700)
-            if not Path(path).is_symlink() and Path(path).is_dir():
-                Path(path).chmod(0o700)
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                Path(path).unlink()
-
-    shutil.rmtree(scratch, onerror=opened)
+    """Delete a scratch folder, even one with folders that the child has closed."""
+    for folder, names, _ in os.walk(scratch):
+        for path in (Path(folder, name) for name in names):
+            if not path.is_symlink():
+                path.chmod(0o700)  # before the walk enters it
+    shutil.rmtree(scratch, ignore_errors=True)

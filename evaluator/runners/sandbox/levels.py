@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 MIB = 1024**2
 GIB = 1024**3
@@ -71,6 +73,10 @@ class Isolation:
     uid: int | None
     """The user id the probed child had on the host; None if it was the one of the harness."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Views of dictionaries, which others cannot change, cannot be sent to other processes.
+        return partial(Isolation, **{**vars(self), "refused": dict(self.refused), "versions": dict(self.versions)}), ()
+
     def inside(self, host: Path, name: str) -> str:
         """Return the path under which a child sees the folder `host` that is mounted as `name`."""
         return name if self.level is Level.A else str(host)
@@ -117,5 +123,5 @@ def remedy(refused: Mapping[Level, str]) -> str:
             "or set kernel.apparmor_restrict_unprivileged_userns=0."
         )
     if "not asked for" in reason:
-        return f"It was asked for that way{said}."
+        return f"That was asked for ({reason.partition(': ')[2]})."
     return f"Bubblewrap could not be used{said}; let it make namespaces, or use a virtual machine."

@@ -89,7 +89,11 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "move_mount": (429, 429),
     "move_pages": (279, 239),
     "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+    "msgctl": (71, 187),
     "msgget": (68, 186),
+    "msgrcv": (70, 188),
+    "msgsnd": (69, 189),
     "name_to_handle_at": (303, 264),
     "nfsservctl": (180, 42),
     "open_by_handle_at": (304, 265),
@@ -118,6 +122,10 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "sched_setattr": (314, 274),
     "sched_setparam": (142, 118),
     "sched_setscheduler": (144, 119),
+    "semctl": (66, 191),
+    "semget": (64, 190),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
     "setdomainname": (171, 162),
     "sethostname": (170, 161),
     "setns": (308, 268),
@@ -125,6 +133,8 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "settimeofday": (164, 170),
     "setxattr": (188, 5),
     "setxattrat": (463, 463),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
     "shmget": (29, 194),
     "socket": (41, 198),
     "statmount": (457, 457),
@@ -157,8 +167,11 @@ _OUTSIDE_PROCESSES = {
     **dict.fromkeys(("pidfd_send_signal", "migrate_pages", "move_pages"), EPERM),
 }
 _SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
-# None of these is memory that the limits count, or they are ways around the filter itself (clone3).
-_ABSENT = ("clone3", "memfd_create", "memfd_secret", "shmget", "msgget", "mq_open", "inotify_init", "inotify_init1")
+# Memory that no limit counts, objects that other processes of the same user own, and a way around the filter (clone3).
+_ABSENT = (
+    *("clone3", "memfd_create", "memfd_secret", "inotify_init", "inotify_init1", "mq_open", "mq_unlink"),
+    *("shmget", "shmat", "shmctl", "msgget", "msgsnd", "msgrcv", "msgctl", "semget", "semop", "semtimedop", "semctl"),
+)
 _CHECKED = ("clone", "ioctl", "fcntl", "prlimit64")
 
 

@@ -7,21 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluator.tasks.mini.light import linear_to_srgb, srgb_to_linear
+from evaluator.tasks.mini.made import Made
 from evaluator.tasks.mini.photographs import crops
 
 # Shot noise β₁ and additive noise β₂ of linear light, from a bright scene to a dark one at high ISO.
 LEVELS = ((0.0012, 0.00003), (0.003, 0.0001), (0.007, 0.0003), (0.015, 0.0008))
 _SEED = 20220704
-
-
-def srgb_to_linear(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Decode sRGB values in [0, 1] to linear light (IEC 61966-2-1)."""
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
-def linear_to_srgb(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Encode linear light in [0, 1] as sRGB (IEC 61966-2-1)."""
-    return np.where(value <= 0.0031308, value * 12.92, 1.055 * np.maximum(value, 0) ** (1 / 2.4) - 0.055)
 
 
 def degrade(clean: NDArray[np.uint8], beta_1: float, beta_2: float, random: np.random.RandomState) -> NDArray[np.uint8]:
@@ -42,9 +34,9 @@ def degrade(clean: NDArray[np.uint8], beta_1: float, beta_2: float, random: np.r
     return noisy
 
 
-def generate() -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Yield (case id, noisy input, clean reference); the noise levels take turns."""
+def generate() -> Iterator[Made]:
+    """Yield sixteen crops with noise in 8 bit; the noise levels take turns."""
     for number, (case, clean) in enumerate(crops().items()):
         # RandomState's stream is frozen by NumPy's compatibility policy; that of Generator is not.
         random = np.random.RandomState(_SEED + number)
-        yield case, degrade(clean, *LEVELS[number % len(LEVELS)], random), clean
+        yield Made(case, {"input": degrade(clean, *LEVELS[number % len(LEVELS)], random)}, clean)

@@ -92,13 +92,20 @@ whole.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 whole.inference_input_type = whole.inference_output_type = tf.uint8
 (folder / "quantised.tflite").write_bytes(whole.convert())
 
-custom = schema.ModelT.InitFromPackedBuf((folder / "net.tflite").read_bytes(), 0)
-custom.operatorCodes[0].builtinCode = schema.BuiltinOperator.CUSTOM
-custom.operatorCodes[0].deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
-custom.operatorCodes[0].customCode = b"FlexReadFile"
-builder = flatbuffers.Builder()
-builder.Finish(custom.Pack(builder), b"TFL3")
-(folder / "custom.tflite").write_bytes(bytes(builder.Output()))
+
+def changed(name: str, operator: int, custom: bytes | None = None) -> None:
+    """Write the network with another operator in place of its first one."""
+    net = schema.ModelT.InitFromPackedBuf((folder / "net.tflite").read_bytes(), 0)
+    net.operatorCodes[0].builtinCode = operator
+    net.operatorCodes[0].deprecatedBuiltinCode = min(operator, 127)
+    net.operatorCodes[0].customCode = custom
+    builder = flatbuffers.Builder()
+    builder.Finish(net.Pack(builder), b"TFL3")
+    (folder / name).write_bytes(bytes(builder.Output()))
+
+
+changed("custom.tflite", schema.BuiltinOperator.CUSTOM, b"FlexReadFile")
+changed("variables.tflite", schema.BuiltinOperator.READ_VARIABLE)
 
 # --- SavedModels with more than one input, and with what they must not hold ---------------------------------------
 saved(

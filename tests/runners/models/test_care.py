@@ -182,6 +182,12 @@ def test_custom_operators_of_tflite(verdict: Callable[..., Answer], tensorflow_n
     assert "FlexReadFile" in answer.said
 
 
+def test_variables_of_tflite(verdict: Callable[..., Answer], tensorflow_nets: Path) -> None:
+    answer = verdict(tensorflow_nets / "variables.tflite")
+    assert answer.code == "model-load"
+    assert "constants" in answer.said
+
+
 def test_torchscript_that_reads_files(verdict: Callable[..., Answer], torch_nets: Path) -> None:
     answer = verdict(torch_nets / "peeping.pt")
     assert answer.code == "model-unsafe"

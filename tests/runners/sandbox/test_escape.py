@@ -177,6 +177,8 @@ ABSENT = {
     "memfd_create": (319, b"x", 0),
     "shmget": (29, 0, 4096, 0o1600),
     "msgget": (68, 0, 0o1600),
+    "shmat": (30, 0, 0, 0),
+    "semget": (64, 0, 1, 0o1600),
     "mq_open": (240, b"x", 0o102, 0o600, 0),
     "clone3": (435, b"\0" * 88, 88),
     "inotify_init1": (294, 0),
@@ -244,6 +246,13 @@ say([refused(a) for a in attacks] + [refused(lambda: os.mkdir(folder + "/new")) 
     full = "done" if isolated.level is Level.C else "ENOSPC"  # no file system of its own there
     assert said[:3] == ["done", "EFBIG", full]
     assert "done" not in said[3:]
+
+
+def test_what_surrounds_the_scratch_is_read_only(answer: Answer, isolated: Isolation) -> None:
+    if isolated.level is not Level.A:
+        pytest.skip("it is the file system of the host there")
+    flags = answer(isolated, "say([os.statvfs(folder).f_flag for folder in ('/', '/dev', '/usr')])")
+    assert all(flag & os.ST_RDONLY for flag in flags)
 
 
 def test_shared_memory_has_a_size_too(answer: Answer, isolated: Isolation) -> None:
