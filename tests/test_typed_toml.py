@@ -143,3 +143,9 @@ def test_size_is_limited_exactly() -> None:
 def test_no_bytes_raise(data: bytes) -> None:
     model, findings = parse(data)
     assert (model is None) == bool(findings)
+
+
+def test_keys_nested_without_end_are_one_finding() -> None:
+    model, (finding,) = parse_toml(Garage, b"name" + b".a" * 30_000 + b" = 1", "x.toml", "manifest")
+    assert model is None
+    assert "too deeply" in finding.got

@@ -20,18 +20,6 @@ def crashes(place: Place) -> str:
     return "ctypes.string_at(0)"
 
 
-@attack("part", "stopped", of=answers)
-def closes_its_side(place: Place) -> str:
-    return """
-    for number in range(64):
-        try:
-            os.close(number)
-        except OSError:
-            pass
-    time.sleep(1000)
-    """
-
-
 def frames(answer: str, then: str = "time.sleep(1000)") -> str:
     return f"""
     import json, struct

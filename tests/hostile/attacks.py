@@ -270,6 +270,18 @@ def ignores_signals_and_sleeps(place: Place) -> str:
     """
 
 
+@attack("part", "stopped", of=endless, says=("without an answer",))
+def closes_its_side(place: Place) -> str:
+    return """
+    for number in range(64):
+        try:
+            os.close(number)
+        except OSError:
+            pass
+    time.sleep(1000)
+    """
+
+
 @attack("part", "stopped", says=("stopped: ",))
 def forks_for_ever(place: Place) -> str:
     return """

@@ -115,6 +115,36 @@ def test_pipe_is_refused_and_does_not_hang(folder: Any) -> None:
         source.read("pipe.png", 10)
 
 
+def test_a_file_with_a_second_name_is_refused_but_of_a_baseline(
+    folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder("x", FILES)
+    (tmp_path / "reference.png").hardlink_to(root / "a.png")
+    names, (finding,) = FolderSource(root).scan()
+    assert set(names) == set(FILES) - {"a.png"}
+    assert (finding.code, finding.file) == ("not-a-file", "a.png")
+    assert "second name" in finding.got
+    monkeypatch.setattr("evaluator.ingest.sources.folder.is_baseline", lambda path: path == root)
+    assert FolderSource(root).scan()[1] == []
+
+
+def test_a_folder_without_a_bottom_is_looked_into_only_so_far(folder: Any) -> None:
+    root = folder("x", FILES)
+    deep = "/".join("d" * (DEPTH_LIMIT + 1))
+    (root / deep).mkdir(parents=True)
+    names, (finding,) = FolderSource(root).scan()
+    assert set(names) == set(FILES)
+    assert (finding.code, finding.file) == ("unsafe-name", deep)
+    (root / deep).rmdir()
+    assert FolderSource(root).scan()[1] == []
+
+
+def test_a_file_that_is_a_folder_too_is_refused(archive: Any) -> None:
+    for files in ({"net": b"1", "net/a.png": b"2"}, {"NET/a.png": b"2", "net": b"1"}):
+        source = ZipSource(archive("x", files))
+        assert codes(source) == ["duplicate-name"]
+
+
 def test_file_that_became_a_pipe_since_the_scan_does_not_hang(folder: Any) -> None:
     root = folder("x", FILES)
     source = FolderSource(root)

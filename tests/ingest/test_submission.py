@@ -209,6 +209,16 @@ def test_code_is_opened_like_any_model_and_not_run(folder: Any, archive: Any, tm
     assert not trace.exists()
 
 
+def test_compiled_python_is_left_out_with_a_note(folder: Any, png: bytes) -> None:
+    submission = open_submission(folder("mine", {**outputs(png), "__pycache__/net.cpython-311.pyc": b"x"}), CASES)
+    assert codes(submission) == ["junk"]
+
+
+def test_a_name_that_differs_in_case_is_pointed_at(folder: Any, png: bytes) -> None:
+    submission = open_submission(folder("mine", {"a.png": png, "B.PNG": png}), ["a", "b"])
+    assert "Is it B.PNG?" in submission.blocked["b"].fix
+
+
 @pytest.mark.parametrize("given_by", ["folder", "manifest"])
 def test_id_of_a_baseline_is_taken(folder: Any, png: bytes, given_by: str) -> None:
     manifest = {"submission.toml": b'id = "identity"'} if given_by == "manifest" else {}

@@ -57,6 +57,14 @@ def test_names_with_commas_quotes_and_line_breaks_stay_one_cell() -> None:
     assert written(rows) == rows
 
 
+@pytest.mark.parametrize("name", ["=1+1/a.png", "+a.png", "-a.png", "@a.png", "'a.png", "''a.png"])
+def test_no_name_is_a_formula_in_a_spreadsheet(name: str) -> None:
+    rows = [CaseRow("a", name, "", {"mae": Score(State.OK, -1.5)})]
+    text = write_cases(rows, ["mae"])
+    assert text.splitlines()[1] == f"a,'{name},,-1.5"
+    assert read_cases(text) == rows
+
+
 def test_the_table_changes_with_everything_in_it() -> None:
     def text(**changes: object) -> str:
         fields: dict[str, object] = {"case": "a", "output": "a.png", "output_sha256": "00"}

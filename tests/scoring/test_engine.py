@@ -152,6 +152,15 @@ def test_second_submission_of_an_id_is_refused_and_the_first_scored(tiny: Tiny, 
     )
 
 
+def test_an_id_belongs_to_the_path_that_has_its_name(tiny: Tiny, boards: Path) -> None:
+    thief, owner = tiny.outputs("a-thief", error=0), tiny.outputs("owner")
+    (thief / "submission.toml").write_text('id = "owner"')
+    one, two = score([thief, owner], tiny.split, leaderboards=boards)
+    assert (one.card, codes(one.findings)) == (None, ["id-taken"])
+    assert two.card is not None
+    assert two.card.metrics["psnr.f64"].infinite == 0
+
+
 def test_a_rejected_submission_stops_no_other_and_all_its_faults_are_said(tiny: Tiny, boards: Path) -> None:
     bad, good = tiny.outputs("bad"), tiny.outputs("good")
     (bad / "submission.toml").write_text('teem = "typo"')

@@ -86,8 +86,8 @@ def test_code_that_is_trusted_runs_and_the_scorecard_says_so(
     tiny: Tiny, boards: Path, level: Any, code: Any, name: str
 ) -> None:
     level(name)
-    paths = [code("by-name"), code("folder", manifest='id = "by-id"\n'), code("another")]
-    permissions = Permissions(trust=frozenset({"by-name", "by-id"}))
+    paths = [code("by-name"), code("folder", manifest='id = "calls-itself-so"\n'), code("another")]
+    permissions = Permissions(trust=frozenset({"by-name", "folder"}))
     one, two, other = score(paths, tiny.split, leaderboards=boards, permissions=permissions)
     for outcome in (one, two):
         assert outcome.card is not None, outcome.findings
@@ -96,11 +96,9 @@ def test_code_that_is_trusted_runs_and_the_scorecard_says_so(
     assert (other.card, codes(other)) == (None, ["isolation"])
 
 
-def test_trust_in_a_folders_name_is_not_trust_in_what_it_calls_itself(
-    tiny: Tiny, boards: Path, level: Any, code: Any
-) -> None:
+def test_nothing_is_trusted_for_what_it_calls_itself(tiny: Tiny, boards: Path, level: Any, code: Any) -> None:
     level("limits")
-    folder = code("friend", manifest='id = "stranger"\n')
+    folder = code("stranger", manifest='id = "friend"\n')
     permissions = Permissions(trust=frozenset({"friend"}))
     (outcome,) = score([folder], tiny.split, leaderboards=boards, permissions=permissions)
     assert (outcome.card, codes(outcome)) == (None, ["isolation"])
