@@ -82,8 +82,9 @@ accept_partial = click.option(
 trust = click.option(
     "--trust",
     multiple=True,
-    metavar="TEAM",
-    help="Run this submission's code even without isolation: you wrote it or have read it. Recorded and shown.",
+    metavar="NAME",
+    help="Run the code of this submission, by the name of its folder or file, even without isolation: you wrote it or "
+    "have read it. Recorded and shown.",
 )
 
 

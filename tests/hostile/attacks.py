@@ -402,12 +402,12 @@ def names_an_entry_outside(place: Place) -> str:
     return "return image"
 
 
-@attack("part", "model-load")
+@attack("rejected", "model-load")
 def fails_when_loaded(place: Place) -> str:
     return "raise SystemExit(0)\ndef restore(image): return image"
 
 
-@attack("part", "model-load")
+@attack("rejected", "model-load")
 def has_no_such_function(place: Place) -> str:
     return "def restore_(image): return image\nrestore = 3"
 
@@ -491,12 +491,12 @@ def leaves_a_daemon_that_answers(place: Place) -> str:
     """
 
 
-@attack("part", "stopped", of=later, says=("all cases together",))
+@attack("rejected", "stopped", of=later, says=("all cases together",))
 def never_ends_loading(place: Place) -> str:
     return "while True: pass\ndef restore(image): return image"
 
 
-@attack("part", "stopped", of=later, says=("signal 9",))
+@attack("rejected", "stopped", of=later, says=("signal 9",))
 def ends_while_loading(place: Place) -> str:
     return "os.kill(os.getpid(), 9)\ndef restore(image): return image"
 

@@ -59,7 +59,7 @@ def model(
 
 
 # --- TorchScript, exported programs, checkpoints ------------------------------------------------------------------
-@model("torch", "reading.pt", "part", UNSAFE, says=("from_file",))
+@model("torch", "reading.pt", "rejected", UNSAFE, says=("from_file",))
 def torchscript_that_reads_the_reference() -> None: ...
 
 
@@ -71,7 +71,7 @@ def torchscript_without_end() -> None: ...
 def torchscript_that_takes_memory() -> None: ...
 
 
-@model("torch", "pickled.pt", "part", "model-format")
+@model("torch", "pickled.pt", "rejected", "model-format")
 def a_checkpoint_that_is_code() -> None: ...
 
 
@@ -80,19 +80,19 @@ def exported_program_whose_samples_are_code() -> None: ...
 
 
 # --- TensorFlow ---------------------------------------------------------------------------------------------------
-@model("tensorflow", "reading", "part", UNSAFE, says=("ReadFile",))
+@model("tensorflow", "reading", "rejected", UNSAFE, says=("ReadFile",))
 def savedmodel_that_reads_the_reference() -> None: ...
 
 
-@model("tensorflow", "writing", "part", UNSAFE, says=("WriteFile",))
+@model("tensorflow", "writing", "rejected", UNSAFE, says=("WriteFile",))
 def savedmodel_that_writes() -> None: ...
 
 
-@model("tensorflow", "reading.pb", "part", UNSAFE, says=("ReadFile",))
+@model("tensorflow", "reading.pb", "rejected", UNSAFE, says=("ReadFile",))
 def frozen_graph_that_reads_the_reference() -> None: ...
 
 
-@model("tensorflow", "lambda.keras", "part", UNSAFE, says=("Lambda",))
+@model("tensorflow", "lambda.keras", "rejected", UNSAFE, says=("Lambda",))
 def keras_with_code() -> None: ...
 
 
@@ -130,12 +130,12 @@ def weights_as_output(helper: Any) -> list[Any]:
     ]
 
 
-@kind("part", UNSAFE, needs=("onnx",))
+@kind("rejected", UNSAFE, needs=("onnx",))
 def onnx_with_weights_outside(place: Place, at: Path) -> None:
     onnx_model(at, weights_as_output, "../../data/tiny/ref/a.png")
 
 
-@kind("part", UNSAFE, needs=("onnx",))
+@kind("rejected", UNSAFE, needs=("onnx",))
 def onnx_with_weights_by_an_absolute_path(place: Place, at: Path) -> None:
     onnx_model(at, weights_as_output, str(place.reference()))
 
@@ -152,7 +152,7 @@ def onnx_with_weights_by_a_hard_link(place: Place, at: Path) -> None:
     os.link(place.reference(), at / "w.bin")
 
 
-@kind("part", UNSAFE, needs=("onnx",), says=("evil",))
+@kind("rejected", UNSAFE, needs=("onnx",), says=("evil",))
 def onnx_with_operators_of_its_own(place: Place, at: Path) -> None:
     onnx_model(at, lambda helper: [helper.make_node("Run", ["x"], ["y"], domain="evil")], domain="evil")
 
@@ -188,19 +188,19 @@ def onnx_that_takes_memory(place: Place, at: Path) -> None:
 
 
 # --- what is none ---------------------------------------------------------------------------------------------------
-@kind("part", "model-load", needs=("onnx",))
+@kind("rejected", "model-load", needs=("onnx",))
 def noise_named_onnx(place: Place, at: Path) -> None:
     manifest(at, "net.onnx", "NCHW")
     (at / "net.onnx").write_bytes(np.random.default_rng(1).bytes(1 << 16))
 
 
-@kind("part", "model-load", needs=("tflite",))
+@kind("rejected", "model-load", needs=("tflite",))
 def noise_named_tflite(place: Place, at: Path) -> None:
     manifest(at, "net.tflite", "NHWC")
     (at / "net.tflite").write_bytes(b"\x1c\0\0\0TFL3" + np.random.default_rng(1).bytes(1 << 16))
 
 
-@kind("part", "model-missing")
+@kind("rejected", "model-missing")
 def a_model_that_was_forgotten(place: Place, at: Path) -> None:
     manifest(at, "net.tflite", "NHWC")
 

@@ -44,7 +44,7 @@ LIMITS
 by = ["psnr.f64"]
 
 [splits.two]
-reader = "pairs"
+reader = "files"
 title = "two pairs"
 licence = "CC0"
 home = "https://example.org"
@@ -144,6 +144,7 @@ def run(place: Place, command: str, chosen: Class, kinds: Sequence[Kind]) -> tup
         submissions = json.loads(done.stdout)["submissions"]
     except (ValueError, KeyError):
         submissions = []
+        problems.append(f"score: no results: {done.stderr.decode(errors='replace')[-3000:]}")
     night = Night(
         place=place,
         results={result["path"]: result for result in submissions},

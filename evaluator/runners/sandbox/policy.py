@@ -40,10 +40,10 @@ def allowed(level: Level, kind: Kind, *, accept_partial: bool, trusted: bool) ->
         return (
             f"Code is not run in partial isolation: {_WHY[kind]}, and here it would see other processes and could "
             "leave some behind. Install bubblewrap and allow it to make namespaces, give --accept-partial, or give "
-            "--trust with the submission's name if you wrote or have read this code."
+            "--trust with the name of its folder or file if you wrote or have read this code."
         )
     option = "if you wrote or have read this code" if kind == "code" else "if you know where it comes from"
     return (
         f"Not run without isolation, and there is none here: {_WHY[kind]}. {_INSTALL[level]}, "
-        f"or give --trust with the submission's name {option}."
+        f"or give --trust with the name of its folder or file {option}."
     )
