@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import sys
@@ -11,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -94,7 +97,7 @@ class Workers:
 
         Args:
             isolation: the level that was proved on this machine.
-            limits: of each worker; `case_s` is the time for one answer.
+            limits: of each worker; `case_s` is the time for one answer, `total_s` that for all answers of all workers.
             mounts: what they may read: path → name inside.
             hidden: folders that must stay out of sight (data sets, results).
             hdf5: whether they may open HDF5 files.
@@ -105,6 +108,7 @@ class Workers:
         self._lock = threading.Lock()
         self._started: list[_Connection] = []
         self._idle: list[_Connection] = []
+        self._spent = 0.0  # seconds that answers took: waiting for other submissions counts for none
         self.stops: list[str] = []
         """What was stopped, in words."""
 
@@ -141,7 +145,7 @@ class Workers:
 
         def action(connection: _Connection) -> Answer:
             self._open(connection, first)
-            return _check(connection.ask(request, payloads, answer, self.limits.case_s))
+            return _check(self._timed(connection, request, payloads, answer, self.limits.case_s))
 
         return self._guarded(action)
 
@@ -154,13 +158,35 @@ class Workers:
         """
         self._guarded(lambda connection: self._open(connection, openings))
 
+    def _timed(
+        self,
+        connection: _Connection,
+        request: Mapping[str, Any],
+        payloads: Sequence[Payload],
+        answer: Limits,
+        seconds: float,
+    ) -> Answer:
+        """Ask, within the seconds given and what is left of those for all."""
+        total = self.limits.total_s
+        left = math.inf if total is None else total - self._spent
+        begin = time.monotonic()
+        try:
+            if left > 0:
+                return connection.ask(request, payloads, answer, min(seconds, left))
+        except Stopped as stop:
+            if stop.limit != "time" or seconds < left:
+                raise
+        finally:
+            with self._lock:
+                self._spent += time.monotonic() - begin
+        raise Stopped("time", f"stopped: all cases together took {total:g} s")
+
     def _open(self, connection: _Connection, openings: Sequence[Mapping[str, Any]]) -> None:
         for opening in openings:
             key = json.dumps(opening, sort_keys=True)
             if key not in connection.prepared:
-                text = _check(
-                    connection.ask(opening, (), Limits(text=_LISTING), max(_START_S, self.limits.case_s))
-                ).text
+                seconds = max(_START_S, self.limits.case_s)
+                text = _check(self._timed(connection, opening, (), Limits(text=_LISTING), seconds)).text
                 if "problem" in text:
                     raise Refused(text["problem"])
                 connection.prepared.add(key)
@@ -255,7 +281,7 @@ class _Connection:
             self._child: Child = sandbox.launch(
                 arguments,
                 isolation=isolation,
-                limits=limits,
+                limits=replace(limits, total_s=None),  # held here
                 readable=sandbox.python_roots(),
                 hidden=hidden,
                 mounts=mounts,
@@ -265,7 +291,8 @@ class _Connection:
             if shared:
                 os.close(shared[0])
         self._limits = limits
-        self._channel = Channel(self._child.stdout.fileno(), self._child.stdin.fileno(), shared[1] if shared else None)
+        self._shared = shared[1] if shared else None
+        self._channel = Channel(self._child.stdout.fileno(), self._child.stdin.fileno(), self._shared)
         try:
             self.ask({"job": "ping"}, (), Limits(), _START_S)
         except Stopped as stop:  # nothing of the submission was opened yet: it is not to blame
@@ -300,7 +327,6 @@ class _Connection:
             "memory": f"stopped: more than {limits.memory / 2**30:g} GiB of memory",
             "processes": "stopped: too many processes",
             "log": f"stopped: more than {limits.log / 2**20:g} MiB of messages",
-            "time": f"stopped after {limits.total_s or limits.case_s:g} s",
             "crash: ended": "it ended without an answer",
             "crash: closed": "it closed its side without an answer",
         }
@@ -310,6 +336,9 @@ class _Connection:
 
     def close(self) -> None:
         self._child.close()
+        if self._shared is not None:
+            with contextlib.suppress(BufferError):
+                self._shared.close()  # else its pages, which the worker may all have filled, stay
 
 
 class WorkerSource:

@@ -354,11 +354,10 @@ def _findings(entry: _Entry, split: Split) -> tuple[Finding, ...]:
 
 def _note_replaced(entries: Sequence[_Entry], split: Split, store: Store, leaderboards: Path) -> None:
     """Say where a result is about to take the place of that of another folder."""
-    earlier = {c.submission.id: c for c in store.read(split.task.id, split.name)}
     for entry in entries:
-        old = earlier.get(entry.submission.id)
-        if old is not None and old.submission.source != _where(entry.submission, leaderboards):
-            got = f"it replaces the result of {old.started}, which was read from {old.submission.source}"
+        old = store.source(split.task.id, split.name, entry.submission.id)
+        if old and old != _where(entry.submission, leaderboards):
+            got = f"it replaces the result of {old}"
             fix = 'If they are two submissions, set id = "..." in submission.toml and score both again.'
             finding = Finding.warning("replaces", entry.submission.id, "a result of its own", got, fix)
             entry.submission_findings = (*(entry.submission_findings or entry.submission.findings), finding)

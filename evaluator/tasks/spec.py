@@ -144,7 +144,7 @@ class Limits(_Strict):
     case_s: float = Field(default=60, gt=0)
     """Seconds for one case."""
     total_s: float | None = Field(default=None, gt=0)
-    """Seconds for all cases together, in each worker."""
+    """Seconds for all cases of a submission together."""
     memory_gib: float = Field(default=4, gt=0)
 
 

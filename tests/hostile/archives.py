@@ -186,21 +186,15 @@ def tar_with_holes(place: Place, at: Path) -> None:
     info = tarfile.TarInfo("c.png")
     info.type = tarfile.GNUTYPE_SPARSE
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
-    header[483:495] = struct.pack(">BQ", 0x80, 0).ljust(12, b"\0")[:4] + struct.pack(">Q", 16 << 30)
+    header[483:495] = b"\x80\0\0\0" + struct.pack(">Q", 16 << 30)
+    at.write_bytes(summed(header) + at.read_bytes())
+
+
+def summed(header: bytearray) -> bytes:
+    """Give a header of a tar archive its checksum."""
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
-    data = at.read_bytes()
-    end = data.rfind(b"\0" * 1024)
-    end -= end % 512
-    at.write_bytes(data[: len(data) - 20 * 512 + 0] if False else data[: _end(data)] + bytes(header) + bytes(1024))
-
-
-def _end(data: bytes) -> int:
-    """Where the members of a tar archive end."""
-    at = 0
-    while data[at : at + 512] != bytes(512):
-        at += 512 + -(-int(data[at + 124 : at + 135], 8) // 512) * 512
-    return at
+    return bytes(header)
 
 
 @kind(REFUSED, "not-a-file", says=("a link",))
@@ -351,7 +345,7 @@ def zip_in_a_zip(place: Place, at: Path) -> None:
         out.writestr("outputs.zip", inner.getvalue())
 
 
-# --- damaged, or something else ----------------------------------------------------------------------------------------
+# --- damaged, or something else --------------------------------------------------------------------------------------
 @kind(REFUSED, "archive", suffix=".zip")
 def zip_cut_short(place: Place, at: Path) -> None:
     zipped(at, place)
@@ -403,9 +397,7 @@ def tar_with_a_negative_size(place: Place, at: Path) -> None:
     info = tarfile.TarInfo("a.png")
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
     header[124:136] = b"\xff" * 12
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    at.write_bytes(bytes(header) + bytes(1024))
+    at.write_bytes(summed(header) + bytes(1024))
 
 
 @kind(REFUSED, "kind", suffix=".rar")

@@ -102,8 +102,6 @@ class Kind:
     """Whose PSNR it must have, to the last digit: that of the honest outputs, or of the inputs. `input` tells that an
     attack failed: such code returns its input if the attack fails, and else what it found, or the input inverted."""
     suffix: str = ""
-    code: bool = False
-    """Whether it brings code, which is refused where isolation is weak."""
     needs: tuple[str, ...] = ()
     """Frameworks, by the names of `model_support.MODULES`."""
 
@@ -113,6 +111,9 @@ class Class:
     """The kinds of one class of threats."""
 
     kinds: list[Kind] = field(default_factory=list)
+    workers: int = 2
+    limits: str = "case_s = 3\nmemory_gib = 1"
+    """Of the task, as TOML."""
 
     def kind(self, verdict: Verdict, *codes: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a function as a kind; its name, with hyphens, is the submission's."""

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hostile.kind import CASES, HEIGHT, WIDTH, Kind, Place
+from hostile.kind import CASES, HEIGHT, WIDTH, Class, Kind, Place
 
 import evaluator
 from evaluator.images import encode_png
 
-SECRET = "EVALUATOR_TEST_SECRET"
+VARIABLE = "EVALUATOR_TEST_SECRET"
 TOML = f"""
 id = "tiny"
 title = "Tiny task"
@@ -38,8 +38,7 @@ default_split = "two"
 clip = true
 
 [limits]
-case_s = 3
-memory_gib = 1
+LIMITS
 
 [ranking]
 by = ["psnr.f64"]
@@ -82,7 +81,6 @@ def place_in(root: Path) -> Iterator[Place]:
         (place.watched / "canary.txt").write_text("still here")
         for folder in (place.watched, place.reference().parent, place.given().parent):
             folder.chmod(0o777)
-        (root / "tiny.toml").write_text(TOML, encoding="utf-8")
         (root / "tmp").mkdir()
         yield place
         try:
@@ -111,8 +109,9 @@ class Night:
     """What the run as a whole did wrong."""
 
 
-def run(place: Place, command: str, kinds: Sequence[Kind], **environment: str) -> tuple[Night, dict[str, Path]]:
+def run(place: Place, command: str, chosen: Class, kinds: Sequence[Kind]) -> tuple[Night, dict[str, Path]]:
     """Write the submissions, score them all in one run beside an honest one, rank them, and build the site."""
+    (place.root / "tiny.toml").write_text(TOML.replace("LIMITS", chosen.limits), encoding="utf-8")
     place.submissions.mkdir()
     honest = place.put(place.submissions / "honest")
     paths = {kind.name: place.submissions / f"{kind.name}{kind.suffix}" for kind in kinds}
@@ -123,13 +122,12 @@ def run(place: Place, command: str, kinds: Sequence[Kind], **environment: str) -
     before = snapshot(place)
 
     def evaluate(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("EVALUATOR_SANDBOX")}
-        env = {**kept, SECRET: place.secret, "TMPDIR": str(place.root / "tmp"), **environment}
+        env = {**os.environ, VARIABLE: place.secret, "TMPDIR": str(place.root / "tmp")}
         words = [command, *map(os.fsencode, arguments)]
         return subprocess.run(words, cwd=place.root, env=env, capture_output=True, timeout=570, check=False)
 
     task, data = place.root / "tiny.toml", place.data
-    done = evaluate("--task", task, "--data", data, "--workers", "2", "--format", "json", *given)
+    done = evaluate("--task", task, "--data", data, "--workers", str(chosen.workers), "--format", "json", *given)
     problems = [f"left running: {name}" for name in left_running(place.marker)]
     rank = evaluate("rank", "--task", task)
     site = evaluate("site", "--task", task, "--data", data)

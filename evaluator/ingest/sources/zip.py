@@ -171,7 +171,7 @@ def _misplaced(archive: zipfile.ZipFile) -> dict[zipfile.ZipInfo, Finding]:
             findings[member] = _damaged(member, "a local header like the directory's entry", problem)
     ends.sort(key=lambda e: e[:2])
     followers = [start for start, _, _ in ends[1:]] + [archive.start_dir]
-    for (start, end, member), following in zip(ends, followers, strict=False):
+    for (_, end, member), following in zip(ends, followers, strict=False):
         if end > following and member not in findings:
             findings[member] = _damaged(member, "bytes of its own", "bytes that another member, or the directory, has")
     return findings

@@ -27,7 +27,9 @@ class ModelProblem(Exception):
 def one_line(error: BaseException) -> str:
     """Return an exception as one short line without characters that a terminal would obey."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    # TorchScript says first that something failed, then where, and at the end what.
+    told = lines[-1] if lines and "TorchScript interpreter" in lines[0] else "".join(lines[:1])
+    text = f"{type(error).__name__}: {told}" if told else type(error).__name__
     plain = "".join(c if c.isprintable() else " " for c in text)
     return plain if len(plain) <= _SHOWN else plain[: _SHOWN - 1] + "…"
 

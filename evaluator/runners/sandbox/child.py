@@ -157,10 +157,10 @@ class Child:
         """Return the name of a limit that is passed now, if any."""
         used = usage(self._root, own=self._level is Level.NONE)
         self._peak = max(self._peak, used.peak)
+        if used.threads > processes(self._request.limits):
+            return "processes"  # before memory, which a flood of them takes too
         if used.resident > self._request.limits.memory:
             return "memory"
-        if used.threads > processes(self._request.limits):
-            return "processes"
         return short_of(None if self._level is Level.A else self._request.scratch)
 
     def _watch(self) -> None:

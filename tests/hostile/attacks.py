@@ -13,7 +13,11 @@ from hostile.kind import Class, Place, Verdict
 
 import evaluator
 
-code = Class()
+code = Class(limits="case_s = 60\nmemory_gib = 1")
+endless = Class(limits="case_s = 2\nmemory_gib = 1")
+"""What is stopped by the clock."""
+later = Class(workers=1, limits="case_s = 3\ntotal_s = 10\nmemory_gib = 1")
+"""What shows only at the next case, in the same worker; and what takes its time before the first."""
 
 INTRO = """
 import ctypes, os, signal, sys, threading, time
@@ -42,11 +46,11 @@ def channel():
 
 
 def attack(
-    verdict: Verdict, *codes: str, also: Callable[[Path], object] | None = None, **more: Any
+    verdict: Verdict, *codes: str, of: Class = code, also: Callable[[Path], object] | None = None, **more: Any
 ) -> Callable[[Callable[[Place], str]], Callable[[Place], str]]:
     """Register code as a submission: a function that returns the body of `restore(image)`, or a whole module.
 
-    `also` puts more into the submission's folder.
+    `of` names the class; `also` puts more into the submission's folder.
     """
     if verdict == "scored":
         more.setdefault("score", "input")
@@ -63,7 +67,7 @@ def attack(
                 also(at)
 
         write.__name__ = body.__name__
-        code.kind(verdict, *codes, code=True, **more)(write)
+        of.kind(verdict, *codes, **more)(write)
         return body
 
     return register
@@ -168,9 +172,8 @@ def looks_for_the_harness_in_memory(place: Place) -> str:
     # Its own process holds no path of references, results or other teams.
     import gc
     words = [{str(place.data)[::-1]!r}[::-1], {str(place.root / "leaderboards")[::-1]!r}[::-1]]
-    found = [o for o in gc.get_objects() if isinstance(o, (str, dict, list)) and any(w in str(o)[:10000] for w in words)]
-    own = [o for o in found if o is not words and "words" not in str(o)[:10000]]
-    return worked(image) if own else image
+    texts = [str(o)[:10000] for o in gc.get_objects() if isinstance(o, (dict, list)) and o is not words]
+    return worked(image) if any(w in text and "words" not in text for w in words for text in texts) else image
     """
 
 
@@ -179,7 +182,7 @@ def looks_for_the_harness_in_memory(place: Place) -> str:
 def writes_outside(place: Place) -> str:
     package = Path(evaluator.__file__).parent
     targets = [place.watched, place.submissions / "honest", place.data / "tiny" / "ref", place.root / "leaderboards"]
-    folders = [*map(str, targets), str(package), "/submission/model", "/usr/lib", "/etc", "/dev", "/var/tmp", "/home"]
+    folders = [*map(str, targets), str(package), "/submission/model", "/usr/lib", "/etc", "/dev", "/opt", "/home"]
     return f"""
     import numpy, site
     folders = {folders!r} + site.getsitepackages() + [os.path.dirname(numpy.__file__), os.path.dirname(__file__)]
@@ -232,7 +235,8 @@ def asks_the_kernel_for_more(place: Place) -> str:
     libc = ctypes.CDLL(None, use_errno=True)
     calls = {"unshare": (272, 0x10000000), "ptrace": (101, 16, os.getppid(), 0, 0), "keyctl": (250, 0, -3, 1),
              "io_uring": (425, 1, b"\\0" * 120), "memfd": (319, b"x", 0), "bpf": (321, 0, 0, 0), "mount":
-             (165, b"none", b"/tmp", b"tmpfs", 0, 0), "setuid": (105, 0), "userfaultfd": (323, 1), "perf": (298, 0, 0, -1, -1, 0)}
+             (165, b"none", b"/tmp", b"tmpfs", 0, 0), "setuid": (105, 0), "userfaultfd": (323, 1),
+             "perf": (298, 0, 0, -1, -1, 0)}
     return worked(image) if any(libc.syscall(*c) >= 0 for c in calls.values()) else image
     """
 
@@ -249,12 +253,12 @@ def signals_everybody(place: Place) -> str:
 
 
 # --- using up --------------------------------------------------------------------------------------------------------
-@attack("part", "stopped", says=("stopped after 3 s without an answer",))
+@attack("part", "stopped", of=endless, says=("stopped after 2 s without an answer",))
 def takes_for_ever(place: Place) -> str:
     return "while True: pass"
 
 
-@attack("part", "stopped", says=("stopped after 3 s without an answer",))
+@attack("part", "stopped", of=endless, says=("stopped after 2 s without an answer",))
 def ignores_signals_and_sleeps(place: Place) -> str:
     return """
     for number in range(1, 65):
@@ -266,7 +270,7 @@ def ignores_signals_and_sleeps(place: Place) -> str:
     """
 
 
-@attack("part", "stopped", says=("too many processes",))
+@attack("part", "stopped", says=("stopped: ",))
 def forks_for_ever(place: Place) -> str:
     return """
     while True:
@@ -279,7 +283,7 @@ def forks_for_ever(place: Place) -> str:
     """
 
 
-@attack("part", "run-failed", says=("memory",))
+@attack("part", "run-failed", says=("Unable to allocate 40.0 GiB",))
 def takes_memory(place: Place) -> str:
     return "return np.ones((40 << 30,), np.uint8)"
 
@@ -377,165 +381,7 @@ def writes_late(place: Place) -> str:
     """
 
 
-# --- false answers ---------------------------------------------------------------------------------------------------
-@attack("part", "stopped", says=("without an answer", "ended"))
-def ends_without_an_answer(place: Place) -> str:
-    return "os._exit(0)"
-
-
-@attack("part", "stopped", says=("signal 11",))
-def crashes(place: Place) -> str:
-    return "ctypes.string_at(0)"
-
-
-@attack("part", "stopped")
-def closes_its_side(place: Place) -> str:
-    return """
-    for number in range(64):
-        try:
-            os.close(number)
-        except OSError:
-            pass
-    time.sleep(1000)
-    """
-
-
-def frames(answer: str, then: str = "time.sleep(1000)") -> str:
-    return f"""
-    import json, struct
-    frame = struct.Struct("<4sBBBB4IQQ")
-    def text(**words):
-        data = words.pop("raw", None) or json.dumps(words).encode()
-        return frame.pack(b"EVF1", 1, 0, 0, 0, 0, 0, 0, 0, 0, len(data)) + data
-    def array(shape, code, data, size=None, shared=0, offset=0):
-        dims = (*shape, *([0] * (4 - len(shape))))
-        return frame.pack(b"EVF1", 3, code, len(shape), shared, *dims, offset, len(data) if size is None else size) + data
-    out = channel()._write
-    os.set_blocking(out, True)
-    def send(data):
-        while data:
-            data = data[os.write(out, data):]
-    {answer}
-    {then}
-    """
-
-
-@attack("part", "stopped", says=("breaks the protocol",))
-def sends_noise(place: Place) -> str:
-    return frames("send(os.urandom(1 << 20))")
-
-
-@attack("part", "stopped", says=("breaks the protocol",))
-def announces_an_exabyte(place: Place) -> str:
-    return frames("send(text(payloads=1) + array((1 << 31, 1 << 31, 1 << 2), 5, b'', (1 << 60)))")
-
-
-@attack("part", "stopped", says=("breaks the protocol",))
-def announces_a_long_text(place: Place) -> str:
-    return frames("send(frame.pack(b'EVF1', 1, 0, 0, 0, 0, 0, 0, 0, 0, 1 << 62))")
-
-
-@attack("part", "stopped", says=("breaks the protocol",))
-def announces_a_million_payloads(place: Place) -> str:
-    return frames("send(text(payloads=1000000))")
-
-
-@attack("part", "stopped", says=("breaks the protocol",))
-def answers_outside_the_shared_memory(place: Place) -> str:
-    return frames("send(text(payloads=1) + array((20, 24, 3), 1, b'', 1440, 1, (1 << 64) - 1024))")
-
-
-@attack("part", "stopped", says=("breaks the protocol",))
-def answers_with_another_size_than_shape(place: Place) -> str:
-    return frames("send(text(payloads=1) + array((20, 24, 3), 1, bytes(7)))")
-
-
-@attack("part", "stopped", says=("breaks the protocol",))
-def answers_with_brackets(place: Place) -> str:
-    return frames("send(text(raw=b'[' * 60000))")
-
-
-@attack("part", "stopped", says=("breaks the protocol",))
-def answers_with_a_list(place: Place) -> str:
-    return frames("send(text(raw=b'[1]'))")
-
-
-@attack("scored", never=("seams",))
-def answers_with_absurd_seams(place: Place) -> str:
-    lie = """send(text(raw=b'{"payloads": 1, "seams": 1' + b"0" * 4000 + b"}") + array(image.shape, 1, image.tobytes()))"""
-    return frames(lie, "channel().send = lambda *_: None\n    return image")
-
-
-@attack("part", "run-failed")
-def answers_with_an_empty_array(place: Place) -> str:
-    return frames("send(text(payloads=1) + array((0, 24, 3), 1, b''))")
-
-
-@attack("part")
-def answers_with_a_problem_of_its_own(place: Place) -> str:
-    return frames(
-        "send(text(payloads=0, problem={'code': '<script>alert(1)</script>' * 99, 'expected': '\\x1b[2J', "
-        "'got': '\\ud800', 'fix': 'x' * 60000}))",
-    )
-
-
-@attack("part", "run-failed")
-def fails_in_steering_words(place: Place) -> str:
-    return """
-    raise type("\\x1b[2JError<script>", (Exception,), {})("\\x1b]0;owned\\x07\\n\\nerror [size] honest: \\u202e\\ud800<script>")
-    """
-
-
-@attack("part", "not-finite")
-def answers_with_nan(place: Place) -> str:
-    return "return np.full(image.shape, np.nan, np.float32)"
-
-
-@attack("part", "model-output")
-def answers_with_objects(place: Place) -> str:
-    return """
-    class Evil:
-        def __reduce__(self):
-            return os.mkdir, ("/tmp/pickled",)
-    return np.array([Evil()], object)
-    """
-
-
-@attack("part", "model-output")
-def answers_with_something_lazy(place: Place) -> str:
-    return """
-    class Lazy:
-        shape, dtype = image.shape, image.dtype
-        def __array__(self, *_):
-            return image
-    return Lazy()
-    """
-
-
-@attack("part", "size")
-def answers_with_another_size(place: Place) -> str:
-    return "return image[:-1]"
-
-
-@attack("part", "stopped")
-def answers_with_a_gigapixel(place: Place) -> str:
-    return "return np.broadcast_to(np.uint8(0), (8000, 8000, 3))"
-
-
-@attack("scored")
-def speaks_before_it_is_asked(place: Place) -> str:
-    return """
-    # The answer to the next case, before that is sent: it would take no time at all.
-    link = channel()
-    def ahead():
-        time.sleep(0.05)
-        link.send({"seams": None}, [255 - image])
-    threading.Thread(target=ahead, daemon=True).start()
-    return image
-    """
-
-
-# --- the harness's own code --------------------------------------------------------------------------------------------
+# --- the harness's own code ------------------------------------------------------------------------------------------
 @attack("scored")
 def changes_the_clock(place: Place) -> str:
     return """
@@ -543,17 +389,6 @@ def changes_the_clock(place: Place) -> str:
     time.perf_counter = time.monotonic = time.time = lambda: 0.0
     if not refused(lambda: time.clock_settime(time.CLOCK_REALTIME, 0)):
         return worked(image)
-    return image
-    """
-
-
-@attack("scored")
-def changes_the_metrics(place: Place) -> str:
-    return """
-    import evaluator.metrics, evaluator.images, evaluator.runners.worker as worker
-    evaluator.metrics.evaluate = lambda *a, **k: 1 / 0
-    evaluator.images.decode = lambda *a: 1 / 0
-    np.mean = np.abs = lambda *a, **k: 0
     return image
     """
 
@@ -589,3 +424,88 @@ def _other_code_in_the_cache(at: Path) -> None:
 @attack("scored", "junk", also=_other_code_in_the_cache)
 def hides_code_in_a_cache(place: Place) -> str:
     return "from helper import restore as found\ndef restore(image): return found(image)"
+
+
+# --- what shows later ------------------------------------------------------------------------------------------------
+@attack("part", "stopped", of=later, says=("before it was asked for",))
+def answers_before_it_is_asked(place: Place) -> str:
+    return """
+    # The answer to the next case, before that is sent: it would take no time at all.
+    link = channel()
+    send = link.send
+    def twice(*answer):
+        send(*answer)
+        send({"seams": None}, [255 - image])
+    link.send = twice
+    return image
+    """
+
+
+@attack("part", "stopped", of=later, says=("signal 9",))
+def ends_at_one_case(place: Place) -> str:
+    return f"""
+    if image.sum() == {int(place.inputs["a"].sum())}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return image
+    """
+
+
+@attack("scored", of=later)
+def spoils_its_own_worker(place: Place) -> str:
+    return """
+    import builtins, json, evaluator.metrics, evaluator.images, evaluator.runners.frames as frames
+    evaluator.metrics.evaluate = evaluator.images.decode = lambda *a, **k: 1 / 0
+    np.mean = np.abs = np.clip = lambda *a, **k: 0
+    time.perf_counter = time.monotonic = time.time = lambda: 0.0
+    os.environ.update(EVALUATOR_SANDBOX="none", LD_PRELOAD="/tmp/x.so", PYTHONPATH="/tmp")
+    os.chdir("/")
+    return image
+    """
+
+
+@attack("scored", of=later)
+def remembers_in_files(place: Place) -> str:
+    return """
+    # Nothing of another submission, or of a run before, lies in the folder that it may write to.
+    if [name for name in os.listdir(".") if name != "mine" and os.path.isfile(name)]:
+        return worked(image)
+    open("mine", "w").close()
+    return image
+    """
+
+
+@attack("part", "stopped", of=later)
+def leaves_a_daemon_that_answers(place: Place) -> str:
+    return """
+    link = channel()
+    if os.fork() == 0:
+        marked()
+        while True:
+            try:
+                link.send({"seams": None}, [255 - image])
+                time.sleep(0.02)
+            except Exception:
+                os._exit(0)
+    time.sleep(0.5)
+    return image
+    """
+
+
+@attack("part", "stopped", of=later, says=("all cases together",))
+def never_ends_loading(place: Place) -> str:
+    return "while True: pass\ndef restore(image): return image"
+
+
+@attack("part", "stopped", of=later, says=("signal 9",))
+def ends_while_loading(place: Place) -> str:
+    return "os.kill(os.getpid(), 9)\ndef restore(image): return image"
+
+
+@attack("part", "stopped", of=later)
+def fills_the_shared_memory_and_ends(place: Place) -> str:
+    return """
+    import gc, mmap
+    for shared in [o for o in gc.get_objects() if isinstance(o, mmap.mmap)]:
+        np.frombuffer(shared, np.uint8)[:] = 255
+    os._exit(1)
+    """
