@@ -45,7 +45,7 @@ default_split = "all"
 by = ["psnr.f64"]
 missing = "unranked"
 [splits.all]
-reader = "pairs"
+reader = "files"
 title = "all"
 licence = "CC0"
 home = "https://example.org"

@@ -114,7 +114,7 @@ def test_every_finding_code_is_documented() -> None:
     documented = set(re.findall(r"^\| `([a-z0-9-]+)` \|", readme.read_text(encoding="utf-8"), flags=re.MULTILINE))
     used = set()
     for file in PACKAGE.rglob("*.py"):
-        if file.parent.name in ("tasks", "mini", "readers"):
+        if "tasks" in file.relative_to(PACKAGE).parts:
             continue  # findings about data sets are for organisers
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             is_finding = (

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+import evaluator
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import Header, ImageProblem, Pixels
 from evaluator.ingest.reader import Expected, Reading, fetch
@@ -29,6 +30,15 @@ from evaluator.runners.frames import Array, Channel, Closed, FrameError, Limits,
 from evaluator.runners.sandbox import Child, Isolation
 from evaluator.text import safe
 
+# This very package, wherever it lies: a sandbox may read its folder, but not list the one around it to find it there.
+_BEGIN = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("evaluator", sys.argv.pop(1))
+sys.modules["evaluator"] = package = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(package)
+from evaluator.runners.worker import main
+main()
+"""
 _SHARED = 1 << 28  # bytes of shared memory; larger payloads go through the pipe
 _LISTING = 1 << 26
 _START_S = 60.0
@@ -272,7 +282,7 @@ class _Connection:
     ) -> None:
         self.prepared: set[str] = set()
         shared = share(_SHARED)
-        arguments = [sys.executable, "-I", "-m", "evaluator.runners.worker", "hdf5" if hdf5 else "no-hdf5"]
+        arguments = [sys.executable, "-I", "-c", _BEGIN, evaluator.__file__, "hdf5" if hdf5 else "no-hdf5"]
         descriptors = []
         if shared:
             arguments += [str(shared[0]), str(_SHARED)]

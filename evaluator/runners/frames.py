@@ -73,15 +73,16 @@ class Channel:
         """Send a message.
 
         Raises:
+            TypeError: a payload is no array that frames hold; nothing was sent.
             Timeout: it could not be handed over in time.
             Closed: the other side is gone.
         """
         deadline = _deadline(seconds)
+        described = [_describe(payload) for payload in payloads]
         data = json.dumps({**text, "payloads": len(payloads)}).encode()
         self._put(_HEADER.pack(_MAGIC, _TEXT, 0, 0, 0, 0, 0, 0, 0, 0, len(data)) + data, deadline)
         offset = 0
-        for payload in payloads:
-            kind, code, shape, view = _describe(payload)
+        for kind, code, shape, view in described:
             size = view.nbytes
             shared = self._shared is not None and size >= _BY_PIPE and offset + size <= len(self._shared)
             dims = (*shape, *([0] * (4 - len(shape))))
@@ -135,8 +136,7 @@ class Channel:
             if code not in _DTYPES or not 1 <= count <= 4:
                 raise FrameError("its array is of an unknown kind")
             shape, dtype = dims[:count], np.dtype(_DTYPES[code])
-            # A side of 0 would let the others be anything, which numpy refuses in its own words.
-            if 0 in shape or math.prod(shape) * dtype.itemsize != size:
+            if math.prod(shape) * dtype.itemsize != size:
                 raise FrameError(f"its array of shape {shape} does not take {size} bytes")
         if shared and (self._shared is None or offset + size > len(self._shared)):
             raise FrameError("its payload lies outside the shared memory")
@@ -147,7 +147,10 @@ class Channel:
             data = bytearray(memoryview(self._shared)[offset : offset + size])
         else:
             data = self._get(size, deadline)
-        return np.frombuffer(data, dtype).reshape(shape)
+        try:
+            return np.frombuffer(data, dtype).reshape(shape)
+        except ValueError:  # beside a side of 0, others may be of any length
+            raise FrameError(f"there can be no array of shape {shape}") from None
 
     def _get(self, size: int, deadline: float | None) -> bytearray:
         data = bytearray(size)

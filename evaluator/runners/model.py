@@ -89,7 +89,7 @@ class ModelRunner:
         """
         opening = self._opening(role, changes)
         given = self._given(inputs)
-        request = {"job": "restore", "key": opening["key"], "peaks": [image.peak for image in given]}
+        request = {"job": "restore", "key": opening["key"], "peaks": [image.peak for image in given], "limit": limit}
         arrays = [image.array for image in given]
         with _failing():
             text, payloads, seconds = self.workers.ask(

@@ -1,4 +1,4 @@
-"""The process in which everything that a team sent is opened, decoded and run: `python -I -m evaluator.runners.worker`.
+"""The process in which everything that a team sent is opened, decoded and run.
 
 It answers one request at a time over its standard input and output (see `frames`), and knows nothing of references.
 Whatever goes wrong here can spoil the answers about this one submission, and nothing else.
@@ -109,7 +109,16 @@ class Worker:
             restored = self._models[request["key"]].restore(inputs)
         except ModelProblem as problem:
             return {"problem": _problem(problem)}, ()
-        return {"seams": restored.seams}, [_framed(restored.output)]
+        output = _framed(restored.output)
+        if output.nbytes > request["limit"]:
+            excess = ModelProblem(
+                "model-output",
+                expected=f"an image of the case's size, at most {request['limit']} bytes",
+                got=f"an array of shape {output.shape} and {output.nbytes} bytes",
+                fix="Give an output for each pixel of the input.",
+            )
+            return {"problem": _problem(excess)}, ()
+        return {"seams": restored.seams}, [output]
 
     @property
     def _archive(self) -> Source:
@@ -157,12 +166,13 @@ def serve(channel: Channel) -> None:
         except Closed:
             return
         try:
-            answer, arrays = _JOBS[request["job"]](worker, request, payloads)
+            channel.send(*_JOBS[request["job"]](worker, request, payloads))
+        except Closed:
+            return
         except MemoryError:
-            answer, arrays = {"failed": "it needs more memory than it may have"}, ()
+            channel.send({"failed": "it needs more memory than it may have"})
         except Exception as error:  # whatever decoders and models raise belongs into the answer
-            answer, arrays = {"failed": f"{type(error).__name__}: {error}"[:2000]}, ()
-        channel.send(answer, arrays)
+            channel.send({"failed": f"{type(error).__name__}: {error}"[:2000]})
 
 
 def main() -> None:
@@ -175,7 +185,3 @@ def main() -> None:
     mat73.allowed = hdf5 == "hdf5"
     shared = mmap.mmap(*map(int, place)) if place else None
     serve(Channel(read, write, shared))
-
-
-if __name__ == "__main__":
-    main()

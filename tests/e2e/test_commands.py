@@ -68,12 +68,12 @@ def test_folder_and_zip_give_the_same_digits(evaluate: Run, tiny: Tiny, tmp_path
     assert done.returncode == 0, done.stderr
     a, b = strict_json(done.stdout)["submissions"]  # type: ignore[index]
     assert a["metrics"] == b["metrics"]
-    assert {f["code"] for f in b["findings"]} == {"junk", "wrapping-folder"}
+    assert {f["code"] for f in b["findings"]} == {"junk", "wrapping-folder", "equals-other"}
 
 
 def test_every_kind_of_bad_output_is_a_finding_and_all_come_at_once(evaluate: Run, tiny: Tiny, tmp_path: Path) -> None:
     folder = tiny.outputs("bad")
-    good = tiny.references["b-9"]
+    good = tiny.inputs["b-9"] // 2
     (folder / "a-1.png").unlink()
     (folder / "a-2.png").write_bytes((folder / "a-2.png").read_bytes()[:-20])
     Image.fromarray(good[:10]).convert("RGBA").save(folder / "b-1.png")
@@ -221,16 +221,6 @@ def test_data_verify_compares_with_the_published_digests(evaluate: Run, data_roo
     assert "canon/5.jpg" in scored.stderr
 
 
-def test_code_is_not_run_from_a_submission(evaluate: Run, tmp_path: Path) -> None:
-    shutil.copytree(baselines_folder() / "nlm", tmp_path / "mine")
-    canary = tmp_path / "canary"
-    (tmp_path / "mine" / "nlm.py").write_text(f"open({str(canary)!r}, 'w')\ndef restore(x): return x\n")
-    done = evaluate("--task", "sidd", "--split", "mini", tmp_path / "mine")
-    assert done.returncode == 2
-    assert "[code]" in done.stderr
-    assert not canary.exists()
-
-
 def test_documents_that_a_shell_star_brings_along_are_left_out_aloud(evaluate: Run, tiny: Tiny) -> None:
     folder = tiny.outputs("team")
     readme = folder.parent / "README.md"
@@ -241,7 +231,13 @@ def test_documents_that_a_shell_star_brings_along_are_left_out_aloud(evaluate: R
     assert "README.md" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["score", "check", "rank", "site", "audit", "tasks", "data", "metrics", "baseline"])
+VERBS = [
+    *("score", "check", "rank", "site", "audit", "init"),
+    *("tasks", "data", "metrics", "weights", "baseline", "schema", "doctor"),
+]
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(evaluate: Run, verb: str) -> None:
     done = evaluate(verb, "--help")
     assert done.returncode == 0

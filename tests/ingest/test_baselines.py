@@ -1,4 +1,4 @@
-"""Only the baselines that ship with the harness may hold code."""
+"""Baselines: which folders are the harness's own, and which are not."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def test_names_are_those_of_the_folders() -> None:
     assert "identity" in baseline_names()
 
 
-def test_copy_of_a_baseline_is_none_and_its_code_is_not_run(tmp_path: Path) -> None:
+def test_copy_of_a_baseline_is_a_submission_like_any_other(tmp_path: Path) -> None:
     copy = tmp_path / "mine"
     shutil.copytree(baselines_folder() / "identity", copy)
     assert not is_baseline(copy)
-    with pytest.raises(EvaluatorError) as caught:
-        open_submission(copy, ["a"])
-    assert [f.code for f in caught.value.findings] == ["code"]
+    submission = open_submission(copy, ["a"])
+    assert submission.is_model
+    assert not submission.is_baseline
 
 
-def test_copy_under_the_same_name_is_refused_for_both_reasons(tmp_path: Path) -> None:
+def test_copy_under_the_same_name_is_refused(tmp_path: Path) -> None:
     copy = tmp_path / "identity"
     shutil.copytree(baselines_folder() / "identity", copy)
     with pytest.raises(EvaluatorError) as caught:
         open_submission(copy, ["a"])
-    assert {f.code for f in caught.value.findings} == {"code", "id-taken"}
+    assert {f.code for f in caught.value.findings} == {"id-taken"}
 
 
 def test_link_to_a_baseline_is_the_baseline(tmp_path: Path) -> None:

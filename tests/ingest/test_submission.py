@@ -197,11 +197,16 @@ def test_pipe_in_a_folder_does_not_hang(folder: Any, png: bytes) -> None:
     assert codes(open_submission(path, ["1"])) == ["not-a-file"]
 
 
-def test_code_is_refused_from_anywhere_else(folder: Any, archive: Any, png: bytes) -> None:
+def test_code_is_opened_like_any_model_and_not_run(folder: Any, archive: Any, tmp_path: Path) -> None:
     manifest = b'kind = "python"\n[python]\nentry = "evil:run"'
+    trace = tmp_path / "trace"
     for put in (folder, archive):
-        error = refusal(put("mine", {**outputs(png), "submission.toml": manifest, "evil.py": b"raise SystemExit"}))
-        assert "code" in {f.code for f in error.findings}
+        path = put("mine", {"submission.toml": manifest, "evil.py": f"open({str(trace)!r}, 'w')".encode()})
+        submission = open_submission(path, CASES)
+        assert submission.is_model
+        assert not submission.is_baseline
+        assert set(submission.names) == {"submission.toml", "evil.py"}
+    assert not trace.exists()
 
 
 @pytest.mark.parametrize("given_by", ["folder", "manifest"])

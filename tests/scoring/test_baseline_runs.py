@@ -85,7 +85,9 @@ def test_a_baseline_that_cannot_be_imported_stops_no_other(tiny: Tiny, boards: P
     broken = own_baseline("broken", "import a_module_that_is_nowhere\n")
     outcomes = score([broken, tiny.outputs("team")], tiny.split, leaderboards=boards)
     assert [o.card is not None for o in outcomes] == [False, True]
-    assert "a_module_that_is_nowhere" in outcomes[0].message
+    assert codes(outcomes[0].findings) == ["model-load"]
+    assert "a_module_that_is_nowhere" in outcomes[0].findings[0].got
+    assert outcomes[0].message
 
 
 def test_check_refuses_a_baseline_named_twice_as_score_does(tiny: Tiny, boards: Path, tmp_path: Path) -> None:

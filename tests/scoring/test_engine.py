@@ -182,7 +182,8 @@ def test_a_rejected_submission_takes_no_id_from_another(tiny: Tiny, boards: Path
 
 
 def test_check_finds_what_score_finds_and_writes_nothing(tiny: Tiny, boards: Path) -> None:
-    faulty, rejected, fine = tiny.outputs("faulty"), tiny.outputs("rejected"), tiny.outputs("fine")
+    # Of different errors: what `score` says of equal outputs is for the organiser.
+    faulty, rejected, fine = (tiny.outputs(n, error=e) for e, n in enumerate(("faulty", "rejected", "fine"), 4))
     (faulty / "a-1.png").write_bytes(b"no image")
     (faulty / "a-2.png").unlink()
     (faulty / "b-1.png").write_bytes(encode_png(tiny.references["b-1"][:10]))

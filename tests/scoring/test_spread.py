@@ -12,13 +12,13 @@ from evaluator import metrics
 from evaluator.findings import EvaluatorError
 from evaluator.images import encode_png
 from evaluator.metrics import State
-from evaluator.scoring import input_findings, spread
+from evaluator.scoring import spread
 from support import Tiny
 
 
 def test_one_pair_gives_what_compute_gives_for_every_metric(tiny: Tiny) -> None:
     case = "a-1"
-    found = spread(tiny.root / "tiny" / "in" / f"{case}.png", tiny.root / "tiny" / "ref" / f"{case}.png")
+    found = spread(tiny.root / "tiny" / "in" / f"{case}.png", tiny.root / "tiny" / "ref" / f"{case}.png").metrics
     assert list(found) == metrics.ids()
     for metric, result in found.items():
         if result.state is State.OK:
@@ -32,7 +32,7 @@ def test_folders_are_matched_by_name_and_averaged_by_each_contract(tiny: Tiny) -
     outputs = tiny.root / "renamed"
     shutil.copytree(tiny.root / "tiny" / "in", outputs)
     (outputs / "a-1.png").rename(outputs / "a-1.PNG")
-    found = spread(outputs, tiny.root / "tiny" / "ref")
+    found = spread(outputs, tiny.root / "tiny" / "ref").metrics
     values = [
         metrics.compute("psnr.f64", output=tiny.inputs[c], reference=tiny.references[c], peak=255) for c in tiny.inputs
     ]
@@ -42,7 +42,7 @@ def test_folders_are_matched_by_name_and_averaged_by_each_contract(tiny: Tiny) -
 
 
 def test_without_a_reference_only_metrics_that_need_none_can_have_a_value(tiny: Tiny) -> None:
-    found = spread(tiny.root / "tiny" / "in" / "a-1.png")
+    found = spread(tiny.root / "tiny" / "in" / "a-1.png").metrics
     for metric, result in found.items():
         if metrics.get(metric).contract.reference:
             assert result.state is State.NOT_APPLICABLE
@@ -53,8 +53,8 @@ def test_16_bit_outputs_are_brought_to_the_scale_of_the_reference(tiny: Tiny, tm
     wide = tmp_path / "wide.png"
     wide.write_bytes(encode_png(tiny.inputs["a-1"].astype(np.uint16) * 257))
     reference = tiny.root / "tiny" / "ref" / "a-1.png"
-    same = spread(tiny.root / "tiny" / "in" / "a-1.png", reference)
-    assert spread(wide, reference)["psnr.f64"].value == pytest.approx(same["psnr.f64"].value, rel=1e-12)
+    same = spread(tiny.root / "tiny" / "in" / "a-1.png", reference).metrics
+    assert spread(wide, reference).metrics["psnr.f64"].value == pytest.approx(same["psnr.f64"].value, rel=1e-12)
 
 
 def test_faults_are_named(tiny: Tiny, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_faults_are_named(tiny: Tiny, tmp_path: Path) -> None:
 
 def test_identical_images_are_infinite_one_or_zero(tiny: Tiny) -> None:
     same = tiny.root / "tiny" / "ref" / "a-1.png"
-    found = spread(same, same)
+    found = spread(same, same).metrics
     assert found["psnr.f64"].state is State.INFINITE
     assert found["psnr.dpd"].value == 100
     assert found["ssim.matlab3d"].value == pytest.approx(1)
@@ -92,10 +92,10 @@ def test_what_check_would_warn_of_is_said_here_too(tiny: Tiny, tmp_path: Path) -
     reference = tiny.root / "tiny" / "ref" / "a-1.png"
     wide = tmp_path / "wide.png"
     wide.write_bytes(encode_png(tiny.inputs["a-1"].astype(np.uint16)))
-    assert {f.code for f in input_findings(wide, reference)} == {"bit-depth", "range"}
+    assert {f.code for f in spread(wide, reference, ["mae"]).findings} == {"bit-depth", "range"}
     scale = tmp_path / "scale.npy"
     np.save(scale, tiny.inputs["a-1"].astype(np.float32))
-    (found,) = input_findings(scale, reference)
+    (found,) = spread(scale, reference, ["mae"]).findings
     assert found.code == "range"
     assert "divide by 255" in found.fix
-    assert input_findings(tiny.root / "tiny" / "in", tiny.root / "tiny" / "ref") == []
+    assert spread(tiny.root / "tiny" / "in", tiny.root / "tiny" / "ref", ["mae"]).findings == ()

@@ -25,7 +25,7 @@ TASKS = {
     "dual_pixel_radial": "rdpd",
     "dual_pixel_disparity": "dpd-disp",
     "phone_to_dslr": "dped",
-    "under_exposed": "lowlight",
+    "under_exposed": "low-light",
     "under_exposed_boxes": "exdark",
 }
 # Mean PSNR of the input, dB, as the real set's input has it within some dB: neither solved nor hopeless.
