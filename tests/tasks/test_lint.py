@@ -129,7 +129,8 @@ def test_a_pair_of_two_sizes_cannot_be_measured() -> None:
 
 def test_plain_skies_have_no_sides() -> None:
     sky = np.full((100, 100, 3), 180, np.uint8)
-    pair = measure(Pixels(noisy(sky, 4, 1), 255), Pixels(noisy(sky, 1, 2), 255))
+    pair = measure(Pixels(noisy(sky, 9, 1), 255), Pixels(noisy(sky, 3, 2), 255))
+    assert pair.thumbnails is not None
     assert pair.sides is None
 
 
