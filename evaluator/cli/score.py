@@ -59,8 +59,9 @@ def command(
             say(f"{outcome.path}: {state}, with findings:")
         print_findings(outcome.findings)
     kept = {c.submission.id: c.started for c in Store(leaderboards).read(chosen.id, opened.name)}
+    scored = {outcome.id for outcome in outcomes if outcome.card}
     for outcome in outcomes:
-        if outcome.message and outcome.id in kept:
+        if outcome.message and outcome.id in kept and outcome.id not in scored:
             say(f"{outcome.id} keeps its earlier result, of {kept[outcome.id]}.")
     if output_format == "json":
         print_json({"task": chosen.id, "split": opened.name, "submissions": [describe(o) for o in outcomes]})

@@ -173,9 +173,9 @@ SHARP_REGION = sharp_region.SHARP_REGION.id
 
 
 def _score(metric_id: str, value: float, extra: Mapping[str, float]) -> Score:
-    if math.isinf(value):
+    if value == math.inf:
         return Score(State.INFINITE, detail="output and reference are identical", extra=extra)
-    if math.isnan(value):
+    if not math.isfinite(value):
         return Score(State.FAILED, detail=f"{metric_id} is not a number for this output")
     return Score(State.OK, value, extra=extra)
 

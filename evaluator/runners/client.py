@@ -472,7 +472,7 @@ def _output_request(name: str, expected: Expected) -> dict[str, Any]:
 
 def _digest(given: object) -> str:
     """Return a worker's sha256 if it has the form of one."""
-    return given if isinstance(given, str) and re.fullmatch("[0-9a-f]{64}", given) else ""
+    return given if isinstance(given, str) and _SHA256.fullmatch(given) else ""
 
 
 def _output_limits(expected: Expected) -> Limits:

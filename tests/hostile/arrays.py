@@ -121,7 +121,7 @@ def npy_with_infinity(place: Place, at: Path) -> None:
     beside(place, at, saved(values))
 
 
-@kind("scored", "range")
+@kind("part", "range", says=("No image holds such values",))
 def npy_with_values_as_large_as_can_be(place: Place, at: Path) -> None:
     values = unit(place)
     values[0, 0] = (1.7e308, -1.7e308, 5e-324)
