@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -157,7 +158,9 @@ class Workers:
 
         def action(connection: _Connection) -> Answer:
             self._open(connection, first)
-            return _check(self._timed(connection, request, payloads, answer, self.limits.case_s, meanwhile))
+            return _check(
+                self._timed(self.limits.case_s, lambda left: connection.ask(request, payloads, answer, left, meanwhile))
+            )
 
         return self._guarded(action)
 
@@ -170,22 +173,14 @@ class Workers:
         """
         self._guarded(lambda connection: self._open(connection, openings))
 
-    def _timed(
-        self,
-        connection: _Connection,
-        request: Mapping[str, Any],
-        payloads: Sequence[Payload],
-        answer: Limits,
-        seconds: float,
-        meanwhile: Callable[[], object] | None = None,
-    ) -> Answer:
-        """Ask, within the seconds given and what is left of those for all."""
+    def _timed(self, seconds: float, ask: Callable[[float], Answer]) -> Answer:
+        """Ask within the seconds given, or what is left of those for all."""
         total = self.limits.total_s
         left = math.inf if total is None else total - self._spent
         begin = time.monotonic()
         try:
             if left > 0:
-                return connection.ask(request, payloads, answer, min(seconds, left), meanwhile)
+                return ask(min(seconds, left))
         except Stopped as stop:
             if stop.limit != "time" or seconds < left:
                 raise
@@ -199,7 +194,8 @@ class Workers:
             key = json.dumps(opening, sort_keys=True)
             if key not in connection.prepared:
                 seconds = max(_START_S, self.limits.case_s)
-                text = _check(self._timed(connection, opening, (), Limits(text=_LISTING), seconds)).text
+                ask = partial(connection.ask, opening, (), Limits(text=_LISTING))
+                text = _check(self._timed(seconds, ask)).text
                 if "problem" in text:
                     raise Refused(text["problem"])
                 connection.prepared.add(key)
