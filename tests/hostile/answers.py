@@ -6,6 +6,8 @@ from hostile.attacks import attack
 from hostile.kind import Class, Place
 
 answers = Class(limits="case_s = 60\nmemory_gib = 1")
+NOTHING_MORE = "channel()._put = lambda *_: None\n    return image"
+"""The worker's own answer is not sent."""
 
 
 @attack("part", "stopped", says=("without an answer", "ended"), of=answers)
@@ -94,14 +96,12 @@ def answers_with_a_list(place: Place) -> str:
 @attack("scored", never=("seams",), of=answers)
 def answers_with_absurd_seams(place: Place) -> str:
     lie = """text(raw=b'{"payloads": 1, "seams": 1' + b"0" * 4000 + b"}")"""
-    return frames(
-        f"send({lie} + array(image.shape, 1, image.tobytes()))", "channel().send = lambda *_: None\n    return image"
-    )
+    return frames(f"send({lie} + array(image.shape, 1, image.tobytes()))", NOTHING_MORE)
 
 
 @attack("part", "array-shape", of=answers)
 def answers_with_an_empty_array(place: Place) -> str:
-    return frames("send(text(payloads=1) + array((0, 24, 3), 1, b''))")
+    return frames("send(text(payloads=1) + array((0, 24, 3), 1, b''))", NOTHING_MORE)
 
 
 @attack("part", of=answers)
@@ -109,6 +109,7 @@ def answers_with_a_problem_of_its_own(place: Place) -> str:
     return frames(
         "send(text(payloads=0, problem={'code': '<script>alert(1)</script>' * 99, 'expected': '\\x1b[2J', "
         "'got': '\\ud800', 'fix': 'x' * 60000}))",
+        NOTHING_MORE,
     )
 
 
@@ -151,6 +152,6 @@ def answers_with_another_size(place: Place) -> str:
     return "return image[:-1]"
 
 
-@attack("part", "stopped", of=answers)
+@attack("part", "model-output", of=answers, says=("192000000 bytes",))
 def answers_with_a_gigapixel(place: Place) -> str:
     return "return np.broadcast_to(np.uint8(0), (8000, 8000, 3))"

@@ -432,11 +432,14 @@ def answers_before_it_is_asked(place: Place) -> str:
     return """
     # The answer to the next case, before that is sent: it would take no time at all.
     link = channel()
-    send = link.send
-    def twice(*answer):
-        send(*answer)
-        send({"seams": None}, [255 - image])
-    link.send = twice
+    put, pieces = link._put, []
+    def more(data, deadline):
+        put(data, deadline)
+        pieces.append(data)
+        if len(pieces) == 3:  # a text, a header, an array
+            link._put = put
+            link.send({"seams": None}, [255 - image])
+    link._put = more
     return image
     """
 

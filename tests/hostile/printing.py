@@ -149,14 +149,19 @@ def manifest_with_the_id_of_a_team(place: Place, at: Path) -> None:
     says(place, at, 'id = "honest"\n')
 
 
-@kind(REFUSED, "id-taken")
+@kind(REFUSED, "manifest", says=("index.html",))
 def manifest_with_the_id_of_a_page(place: Place, at: Path) -> None:
     says(place, at, 'id = "index.html"\n')
 
 
-@kind(REFUSED, "id-taken")
+@kind(REFUSED, "manifest", says=("cases",))
 def manifest_with_the_id_of_a_folder_of_the_pages(place: Place, at: Path) -> None:
     says(place, at, 'id = "cases"\n')
+
+
+@kind(REFUSED, "id-taken")
+def a_folder_named_as_one_of_the_pages(place: Place, at: Path) -> Path:
+    return place.put(at.with_name("Cases"))
 
 
 @kind("scored", score="honest")

@@ -34,6 +34,7 @@ _PROCESSES = 128
 _LOWER_BY = 120
 _FORKS = 100
 _ANSWER_S = 20.0
+_LONG = 70
 _lock = threading.Lock()
 
 
@@ -129,7 +130,9 @@ def _asked(child: Child, target: Mapping[str, object]) -> dict[str, bool]:
 def _targets() -> Iterator[tuple[dict[str, object], Callable[[], bool]]]:
     """Set up what the probe attacks: files open to every user, listeners, and a process that stands for the harness."""
     token = uuid.uuid4().hex
-    with tempfile.TemporaryDirectory(prefix="evaluator-probe-") as name, contextlib.ExitStack() as stack:
+    # The address of a socket has room for about a hundred bytes.
+    place = "/tmp" if len(os.fsencode(tempfile.gettempdir())) > _LONG else None  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="evaluator-probe-", dir=place) as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o777)
         sentinel, file = folder / "sentinel", folder / "file"
