@@ -105,7 +105,7 @@ def decoding(folder: Path, runs: int) -> dict[str, Numbers]:
             def here(source: FolderSource = source, name: str = name, expected: Expected = expected) -> None:
                 assert read_here(source, name, expected).pixels is not None
 
-            found[size.name] = in_turn(there, here, runs, 4_000_000 // (size.width * size.height))
+            found[size.name] = in_turn(there, here, runs, max(1, 1_500_000 // (size.width * size.height)))
     return found
 
 

@@ -70,6 +70,8 @@ def open_submission(path: Path, case_ids: Sequence[str], source: Source | None =
     names, findings = source.scan()
     fatal = has_errors(findings)
     names, junk = _without_junk(names)
+    if is_baseline(path):
+        junk = []  # bytecode that an installer or Python left beside our own files
     findings += junk
     prefix = _wrapping_folder(names, case_ids)
     if prefix:

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -137,6 +138,7 @@ class Workers:
         *,
         answer: Limits,
         first: Sequence[Mapping[str, Any]] = (),
+        meanwhile: Callable[[], None] | None = None,
     ) -> Answer:
         """Send a request to a worker and return its answer.
 
@@ -145,6 +147,7 @@ class Workers:
             payloads: its arrays or bytes.
             answer: what the answer may hold at most.
             first: requests that a fresh worker is sent before (to open an archive, to load a model).
+            meanwhile: what to do while the worker is at work.
 
         Raises:
             Stopped: it was stopped, or died.
@@ -155,7 +158,9 @@ class Workers:
 
         def action(connection: _Connection) -> Answer:
             self._open(connection, first)
-            return _check(self._timed(connection, request, payloads, answer, self.limits.case_s))
+            return _check(
+                self._timed(self.limits.case_s, lambda left: connection.ask(request, payloads, answer, left, meanwhile))
+            )
 
         return self._guarded(action)
 
@@ -168,21 +173,14 @@ class Workers:
         """
         self._guarded(lambda connection: self._open(connection, openings))
 
-    def _timed(
-        self,
-        connection: _Connection,
-        request: Mapping[str, Any],
-        payloads: Sequence[Payload],
-        answer: Limits,
-        seconds: float,
-    ) -> Answer:
-        """Ask, within the seconds given and what is left of those for all."""
+    def _timed(self, seconds: float, ask: Callable[[float], Answer]) -> Answer:
+        """Ask within the seconds given, or what is left of those for all."""
         total = self.limits.total_s
         left = math.inf if total is None else total - self._spent
         begin = time.monotonic()
         try:
             if left > 0:
-                return connection.ask(request, payloads, answer, min(seconds, left))
+                return ask(min(seconds, left))
         except Stopped as stop:
             if stop.limit != "time" or seconds < left:
                 raise
@@ -196,7 +194,8 @@ class Workers:
             key = json.dumps(opening, sort_keys=True)
             if key not in connection.prepared:
                 seconds = max(_START_S, self.limits.case_s)
-                text = _check(self._timed(connection, opening, (), Limits(text=_LISTING), seconds)).text
+                ask = partial(connection.ask, opening, (), Limits(text=_LISTING))
+                text = _check(self._timed(seconds, ask)).text
                 if "problem" in text:
                     raise Refused(text["problem"])
                 connection.prepared.add(key)
@@ -312,12 +311,21 @@ class _Connection:
             self.close()
             raise
 
-    def ask(self, request: Mapping[str, Any], payloads: Sequence[Payload], answer: Limits, seconds: float) -> Answer:
+    def ask(
+        self,
+        request: Mapping[str, Any],
+        payloads: Sequence[Payload],
+        answer: Limits,
+        seconds: float,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Answer:
         begin = time.perf_counter()
         try:
             if self._channel.spoke():
                 raise FrameError("it came before it was asked for")
             self._channel.send(request, payloads, seconds=seconds)
+            if meanwhile is not None:
+                meanwhile()
             text, arrays = self._channel.receive(answer, seconds=seconds)
             return Answer(text, arrays, time.perf_counter() - begin)
         except Timeout:
@@ -417,20 +425,21 @@ def read_output(source: Source, name: str, expected: Expected, workers: Workers)
         expected: what the case's output must be.
         workers: the submission's.
     """
-    digest = ""
+    whole = hashlib.sha256()
     try:
         if isinstance(source, WorkerSource):
             text, payloads, _ = source.read_output(name, expected)
+            digest = _digest(text.get("sha256"))
         else:
             data = fetch(source, name, expected)
             if isinstance(data, Finding):
                 return Reading(None, "", (data,))
-            digest = hashlib.sha256(data).hexdigest()
-            text, payloads, _ = workers.ask(_output_request(name, expected), [data], answer=_output_limits(expected))
+            request, limits = _output_request(name, expected), _output_limits(expected)
+            text, payloads, _ = workers.ask(request, [data], answer=limits, meanwhile=lambda: whole.update(data))
+            digest = whole.hexdigest()
     except (Stopped, Failed) as reason:
-        return Reading(None, digest, (stopped_finding(name, reason),))
+        return Reading(None, "", (stopped_finding(name, reason),))
     findings = findings_of(text)
-    digest = digest or _digest(text.get("sha256"))
     if not payloads:
         return Reading(None, digest, findings or (_senseless(name),))
     array = payloads[0]

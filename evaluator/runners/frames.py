@@ -80,20 +80,24 @@ class Channel:
         deadline = _deadline(seconds)
         described = [_describe(payload) for payload in payloads]
         data = json.dumps({**text, "payloads": len(payloads)}).encode()
-        self._put(_HEADER.pack(_MAGIC, _TEXT, 0, 0, 0, 0, 0, 0, 0, 0, len(data)) + data, deadline)
+        # What goes through the pipe is written at once: each write could wake the other side for nothing.
+        waiting = bytearray(_HEADER.pack(_MAGIC, _TEXT, 0, 0, 0, 0, 0, 0, 0, 0, len(data)) + data)
         offset = 0
         for kind, code, shape, view in described:
             size = view.nbytes
             shared = self._shared is not None and size >= _BY_PIPE and offset + size <= len(self._shared)
             dims = (*shape, *([0] * (4 - len(shape))))
-            header = _HEADER.pack(_MAGIC, kind, code, len(shape), shared, *dims, offset if shared else 0, size)
+            waiting += _HEADER.pack(_MAGIC, kind, code, len(shape), shared, *dims, offset if shared else 0, size)
             if shared and self._shared is not None:
                 self._shared[offset : offset + size] = view
                 offset += -(-size // _ALIGN) * _ALIGN
-                self._put(header, deadline)
+            elif size < _BY_PIPE:
+                waiting += view
             else:
-                self._put(header, deadline)
+                self._put(waiting, deadline)
                 self._put(view, deadline)
+                waiting = bytearray()
+        self._put(waiting, deadline)
 
     def receive(self, limits: Limits, *, seconds: float | None = None) -> tuple[dict[str, Any], list[Payload]]:
         """Return the next message: its text and its payloads (arrays are C-contiguous and their own).
@@ -166,7 +170,7 @@ class Channel:
             done += count
         return data
 
-    def _put(self, data: bytes | memoryview, deadline: float | None) -> None:
+    def _put(self, data: bytearray | memoryview, deadline: float | None) -> None:
         view, done = memoryview(data), 0
         while done < len(view):
             try:

@@ -111,13 +111,13 @@ class Worker:
             return {"problem": _problem(problem)}, ()
         output = _framed(restored.output)
         if output.nbytes > request["limit"]:
-            excess = ModelProblem(
+            large = ModelProblem(
                 "model-output",
                 expected=f"an image of the case's size, at most {request['limit']} bytes",
                 got=f"an array of shape {output.shape} and {output.nbytes} bytes",
                 fix="Give an output for each pixel of the input.",
             )
-            return {"problem": _problem(excess)}, ()
+            return {"problem": _problem(large)}, ()
         return {"seams": restored.seams}, [output]
 
     @property

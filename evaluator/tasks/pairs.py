@@ -20,8 +20,8 @@ _CROP = 1024
 """The middle of larger images is enough to find a shift."""
 _FINE, _COARSE = 0.08, 0.04
 """Frequencies, in cycles a pixel, up to which a shift is found and confirmed: above them there is mostly noise."""
-_CLEARER = 0.98
-"""A shift is one only if undoing it takes away this much of what the coarse parts of the images disagree in."""
+_CLEARER = 0.8
+"""A shift is one only if undoing it leaves less than this of what the coarse parts of the images disagree in."""
 _BLOCK = 8
 _DARK = 0.02
 """Mean above which a block tells its brightness."""

@@ -28,7 +28,7 @@ def test_names_are_those_of_the_folders() -> None:
 
 def test_copy_of_a_baseline_is_a_submission_like_any_other(tmp_path: Path) -> None:
     copy = tmp_path / "mine"
-    shutil.copytree(baselines_folder() / "identity", copy)
+    shutil.copytree(baselines_folder() / "identity", copy, ignore=shutil.ignore_patterns("__pycache__"))
     assert not is_baseline(copy)
     submission = open_submission(copy, ["a"])
     assert submission.is_model
@@ -37,7 +37,7 @@ def test_copy_of_a_baseline_is_a_submission_like_any_other(tmp_path: Path) -> No
 
 def test_copy_under_the_same_name_is_refused(tmp_path: Path) -> None:
     copy = tmp_path / "identity"
-    shutil.copytree(baselines_folder() / "identity", copy)
+    shutil.copytree(baselines_folder() / "identity", copy, ignore=shutil.ignore_patterns("__pycache__"))
     with pytest.raises(EvaluatorError) as caught:
         open_submission(copy, ["a"])
     assert {f.code for f in caught.value.findings} == {"id-taken"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import stat
 import struct
 import zipfile
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evaluator.findings import EvaluatorError, Severity
-from evaluator.ingest import FolderSource, Source, ZipSource
+from evaluator.ingest import FolderSource, Source, ZipSource, open_source
 from evaluator.ingest.sources import DEPTH_LIMIT, NAME_LIMIT, TooLarge
 
 FILES: Mapping[str, bytes] = {"a.png": b"AAA", "sub/b.png": b"B" * 1000, "submission.toml": b""}
@@ -300,3 +301,21 @@ def test_nothing_is_written_beside_an_archive(archive: Any, tmp_path: Path) -> N
     source.scan()
     source.read("a.png", 10)
     assert [p.name for p in tmp_path.iterdir()] == ["x.zip"]
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "tar"])
+def test_a_limit_beyond_all_memory_takes_none(folder: Any, tmp_path: Path, form: str) -> None:
+    path = folder("team", {"a.bin": b"x" * 100})
+    if form != "folder":
+        path = Path(shutil.make_archive(str(tmp_path / "packed"), form, path))
+    assert open_source(path).read("a.bin", 2**50) == b"x" * 100
+
+
+def test_a_file_of_many_pieces_is_read_whole_or_not_at_all(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evaluator.ingest.sources.base._PIECE", 16)
+    data = bytes(range(100))
+    source = open_source(folder("team", {"a.bin": data}))
+    assert source.read("a.bin", 100) == source.read("a.bin", 1000) == data
+    for limit in (0, 1, 16, 99):
+        with pytest.raises(TooLarge):
+            source.read("a.bin", limit)

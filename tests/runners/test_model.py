@@ -149,7 +149,7 @@ def test_a_runner_can_be_sent_to_another_process(model: Make, image: Pixels) -> 
         ("raise SystemExit(0)", "", ("model-load", "SystemExit")),
         (CODE, "absent:restore", ("model-missing", "no such file")),
         (CODE, "model:absent", ("model-load", "none of that name")),
-        ("import os\nos._exit(0)", "", ("stopped", "closed")),
+        ("import os\nos._exit(0)", "", ("stopped", "without an answer")),
     ],
 )
 def test_code_that_cannot_be_loaded(model: Make, image: Pixels, code: str, entry: str, said: tuple[str, str]) -> None:

@@ -211,3 +211,20 @@ def test_a_task_of_ones_own_is_shown_if_it_is_given(tiny: Tiny, tmp_path: Path, 
     index = build_site(boards, data=tiny.root, tasks=[tiny.task])
     assert "Tiny task" in Elements(page(index, "")).text
     assert "<img" in page(index, "team")
+
+
+def test_means_of_groups_stand_on_the_submissions_page(known_task: Tiny, tmp_path: Path, page: Page) -> None:
+    tiny = known_task
+    split_of = tiny.toml.read_text(encoding="utf-8")
+    tiny.toml.write_text(split_of + 'groups = { indoor = "indoor.txt", outdoor = "outdoor.txt" }\n', encoding="utf-8")
+    (tiny.root / "tiny" / "indoor.txt").write_text("a-1 a-2", encoding="utf-8")
+    (tiny.root / "tiny" / "outdoor.txt").write_text("3 4 5", encoding="utf-8")  # places in the natural order
+    (outcome,) = score([tiny.outputs("team")], tiny.split, leaderboards=tmp_path / "boards")
+    assert outcome.card
+    groups = outcome.card.groups
+    assert {name: next(iter(means.values())).cases for name, means in groups.items()} == {"indoor": 2, "outdoor": 3}
+    text = page(build_site(tmp_path / "boards", data=tiny.root), "team")
+    assert f"{groups['indoor']['psnr.f64'].value:.4f}" in text
+    assert f"{groups['outdoor']['mae'].value:.5f}" in text
+    whole = outcome.card.metrics["mae"].value
+    assert whole == pytest.approx((2 * groups["indoor"]["mae"].value + 3 * groups["outdoor"]["mae"].value) / 5)  # type: ignore[operator]

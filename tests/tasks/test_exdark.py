@@ -13,6 +13,7 @@ from evaluator.tasks.exdark import (
     CLASSES,
     LIST_NAME,
     PARTS,
+    Entry,
     case_of,
     part_warnings,
     read_annotation,
@@ -56,6 +57,14 @@ def test_the_published_list(data_root: Path) -> None:
         "test",
     )
     assert part_warnings(entries, file) == []
+
+
+def test_numbers_of_the_list_are_counted_from_1(tmp_path: Path) -> None:
+    file = written(tmp_path / LIST_NAME, HEADER + "a.JPG 1 1 1 1\r\nb.png 12 10 2 3\r\n\r\n")
+    assert read_list(file) == [
+        Entry("a.JPG", "Bicycle", "low", True, "train"),
+        Entry("b.png", "Table", "twilight", False, "test"),
+    ]
 
 
 def test_a_list_of_other_sizes_is_warned_of(tmp_path: Path) -> None:

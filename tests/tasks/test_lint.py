@@ -129,7 +129,8 @@ def test_a_pair_of_two_sizes_cannot_be_measured() -> None:
 
 def test_plain_skies_have_no_sides() -> None:
     sky = np.full((100, 100, 3), 180, np.uint8)
-    pair = measure(Pixels(noisy(sky, 4, 1), 255), Pixels(noisy(sky, 1, 2), 255))
+    pair = measure(Pixels(noisy(sky, 9, 1), 255), Pixels(noisy(sky, 3, 2), 255))
+    assert pair.thumbnails is not None
     assert pair.sides is None
 
 
@@ -236,9 +237,8 @@ def test_a_set_without_references_has_no_pairs() -> None:
 
 @pytest.mark.parametrize("task", MINI)
 def test_mini_splits_are_clean(task: str) -> None:
-    # Defocus spreads what is near over what is far, to one side more than to the other: edges may move.
-    moved = {"pair-shift"} if task == "dpd-blur" else set()
-    assert {f.code for f in lint_pairs(load_task(task).split("mini")).findings} == moved
+    # Defocus spreads what is near over what is far, and some edges move with it: too little to be a shift.
+    assert lint_pairs(load_task(task).split("mini")).findings == ()
 
 
 def test_a_pair_alone_is_looked_at(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ RATIO_FREE = 2**20
 CHUNK = 2**20
 _WINDOWS_SEPARATORS = ("\\", ":")
 _KEPT = 32
+_PIECE = 2**26
 
 T = TypeVar("T")
 
@@ -132,10 +133,14 @@ def too_many(path: Path, count: int) -> EvaluatorError:
 
 def read_all(file: BinaryIO, limit: int) -> bytes:
     """Return all bytes of a stream; raise TooLarge beyond `limit`, whatever a directory claims of its size."""
-    data = file.read(limit + 1)
-    if len(data) > limit:
+    # By pieces: memory for all that the limit allows may not be to be had.
+    pieces, left = [], limit + 1
+    while piece := file.read(min(left, _PIECE)):
+        pieces.append(piece)
+        left -= len(piece)
+    if left <= 0:
         raise TooLarge
-    return data
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def scratch_file() -> BinaryIO:

@@ -90,7 +90,8 @@ found = [name for name, value in os.environ.items() if secret in value]
 for name in os.listdir("/proc"):
     for file in ("environ", "cmdline"):
         try:
-            found += [name] if name.isdigit() and secret in open(f"/proc/{{name}}/{{file}}").read() else []
+            path = f"/proc/{{name}}/{{file}}"
+            found += [name] if name.isdigit() and secret in open(path, errors="replace").read() else []
         except OSError:
             pass
 say(found)""",
