@@ -444,13 +444,11 @@ def answers_before_it_is_asked(place: Place) -> str:
     return """
     # The answer to the next case, before that is sent: it would take no time at all.
     link = channel()
-    put, pieces = link._put, []
-    def more(data, deadline):
+    put = link._put
+    def more(data, deadline):  # a small answer is one write
         put(data, deadline)
-        pieces.append(data)
-        if len(pieces) == 3:  # a text, a header, an array
-            link._put = put
-            link.send({"seams": None}, [255 - image])
+        link._put = put
+        link.send({"seams": None}, [255 - image])
     link._put = more
     return image
     """
