@@ -164,7 +164,7 @@ class Artefacts(_Strict):
 
 
 class Python(_Strict):
-    """Code that is run by the harness; only for the baselines that ship with it."""
+    """Code that is run on each case, in a sandbox."""
 
     entry: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*:[a-z_][a-z0-9_]*$")]
     """`module:function`; the function takes and returns an `(H, W, C)` array."""
