@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -90,3 +90,17 @@ def evaluate(command: str, tmp_path: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def level(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have this test run at a level; it is skipped where that is not to be had."""
+
+    def choose(name: str) -> None:
+        from evaluator.runners.sandbox import Level, isolation
+
+        monkeypatch.setenv("EVALUATOR_SANDBOX", name)
+        if isolation().level is not Level(name):
+            pytest.skip(f"level {name} is not available here")
+
+    return choose

@@ -1,6 +1,6 @@
 """Read and write pixels: the one place that knows bit depth, peak, alpha and orientation."""
 
-from evaluator.images.codec import decode, encode_png, read_image
+from evaluator.images.codec import decode, encode_npy, encode_png, read_image
 from evaluator.images.header import SUFFIXES, Header, inspect
 from evaluator.images.pixels import PEAKS, ImageProblem, Pixels, peak_of, pixels_digest
 
@@ -11,6 +11,7 @@ __all__ = [
     "ImageProblem",
     "Pixels",
     "decode",
+    "encode_npy",
     "encode_png",
     "inspect",
     "peak_of",

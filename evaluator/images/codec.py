@@ -94,6 +94,13 @@ def encode_png(array: NDArray[np.generic]) -> bytes:
     return bytes(data)
 
 
+def encode_npy(array: NDArray[np.generic]) -> bytes:
+    """Encode an array of any plain type as a `.npy` file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
 def _damaged(header: Header, why: str) -> ImageProblem:
     return ImageProblem(
         "unreadable",

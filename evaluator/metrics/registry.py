@@ -123,7 +123,7 @@ def evaluate(
             measured = _measure(metric, output, reference, peak, prepared)
     except (NotApplicable, Unavailable, Undefined) as reason:
         return Score(_STATES[type(reason)], detail=str(reason))
-    except (ArithmeticError, ValueError, cv2_error()) as error:
+    except _arithmetic_errors() as error:
         return Score(State.FAILED, detail=f"{metric_id} has no number for this output ({error})")
     value, extra = (measured.value, measured.extra) if isinstance(measured, Measured) else (measured, {})
     if math.isinf(value) and (reference is None or not np.array_equal(output, reference)):
@@ -180,15 +180,10 @@ def _score(metric_id: str, value: float, extra: Mapping[str, float]) -> Score:
     return Score(State.OK, value, extra=extra)
 
 
-def cv2_error() -> type[Exception]:
-    """Return OpenCV's exception if OpenCV was loaded, else one that is never raised."""
-    module = sys.modules.get("cv2")
-    found: type[Exception] = module.error if module else _Never
-    return found
-
-
-class _Never(Exception):
-    pass
+def _arithmetic_errors() -> tuple[type[Exception], ...]:
+    """Return what a metric may raise for values that it cannot handle; OpenCV's kind only if OpenCV was loaded."""
+    opencv = sys.modules.get("cv2")
+    return (ArithmeticError, ValueError, *((opencv.error,) if opencv else ()))
 
 
 _STATES: dict[type[Exception], State] = {

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import evaluator
 from evaluator.findings import EvaluatorError, Finding
-from evaluator.images import Header, ImageProblem, Pixels
+from evaluator.images import Header, ImageProblem, Pixels, peak_of
 from evaluator.ingest.reader import Expected, Reading, fetch
 from evaluator.ingest.sources import Source, TooLarge
 from evaluator.runners import sandbox
@@ -48,7 +48,6 @@ _STOPS = 5
 _TEXT_LIMIT = 2000
 _SHA256 = re.compile("[0-9a-f]{64}")
 _CODE = re.compile("[a-z0-9-]{1,40}")
-_PEAKS = {"uint8": 255.0, "uint16": 65535.0}
 _HEADER = TypeAdapter(Header)
 
 
@@ -458,8 +457,7 @@ def decode(data: bytes, workers: Workers, *, limit: int = 1 << 31) -> tuple[Pixe
     text, payloads, _ = workers.ask({"job": "image"}, [data], answer=Limits(payloads=1, payload=limit))
     problem = text.get("problem")
     if isinstance(problem, dict):
-        told = {name: shown(str(problem.get(name, ""))) for name in ("code", "expected", "got", "fix")}
-        raise ImageProblem(code_of(told.pop("code")), **told)
+        raise ImageProblem(**problem_fields(problem))
     array = payloads[0] if payloads else b""
     try:
         header = _HEADER.validate_python(text.get("header"))
@@ -467,7 +465,7 @@ def decode(data: bytes, workers: Workers, *, limit: int = 1 << 31) -> tuple[Pixe
         raise Failed("its answer makes no sense") from None
     if isinstance(array, bytes) or array.shape != (header.height, header.width, header.channels):
         raise Failed("its answer makes no sense")
-    return Pixels(array, _PEAKS.get(array.dtype.name, 1.0)), header
+    return Pixels(array, peak_of(array.dtype)), header
 
 
 def _output_request(name: str, expected: Expected) -> dict[str, Any]:
@@ -495,7 +493,7 @@ def _pixels(array: Array, expected: Expected) -> Pixels | None:
         return None
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         return None
-    return Pixels(array, _PEAKS.get(array.dtype.name, 1.0))
+    return Pixels(array, peak_of(array.dtype))
 
 
 def stopped_finding(name: str, reason: Stopped | Failed) -> Finding:
@@ -525,11 +523,17 @@ def findings_of(text: Mapping[str, Any]) -> tuple[Finding, ...]:
         except ValidationError:
             continue
         cleaned = {name: shown(getattr(finding, name)) for name in ("file", "expected", "got", "fix")}
-        found.append(finding.model_copy(update={**cleaned, "code": code_of(finding.code)}))
+        found.append(finding.model_copy(update={**cleaned, "code": _code_of(finding.code)}))
     return tuple(found)
 
 
-def code_of(told: str) -> str:
+def problem_fields(problem: Mapping[str, Any]) -> dict[str, str]:
+    """Return code, expected, got and fix as a worker told them, with nothing in them that could steer a terminal."""
+    told = {name: shown(str(problem.get(name, ""))) for name in ("code", "expected", "got", "fix")}
+    return {**told, "code": _code_of(told["code"])}
+
+
+def _code_of(told: str) -> str:
     """Return a finding's code as a worker told it, if it can be one."""
     return told if _CODE.fullmatch(told) else "run-failed"
 

@@ -15,7 +15,7 @@ from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import PEAKS, Pixels
 from evaluator.ingest import Submission
 from evaluator.ingest.sources import Source, TooLarge
-from evaluator.runners.client import Failed, Refused, Stopped, Workers, code_of, shown
+from evaluator.runners.client import Failed, Refused, Stopped, Workers, problem_fields
 from evaluator.runners.frames import Array, Limits
 
 Role = Literal["quality", "latency"]
@@ -145,8 +145,7 @@ def _failing() -> Iterator[None]:
 
 
 def _problem_finding(problem: Mapping[str, Any]) -> Finding:
-    told = {name: shown(str(problem.get(name, ""))) for name in ("code", "expected", "got", "fix")}
-    return Finding.error(code_of(told["code"]), "", told["expected"], told["got"], told["fix"])
+    return Finding.error(file="", **problem_fields(problem))
 
 
 def copy_files(source: Source, names: Mapping[str, int], folder: Path) -> None:

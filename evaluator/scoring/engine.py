@@ -21,7 +21,7 @@ from evaluator._version import __version__
 from evaluator.efficiency import summarise
 from evaluator.findings import EvaluatorError, Finding, has_errors
 from evaluator.ingest import Submission
-from evaluator.metrics import State
+from evaluator.metrics import Aggregate, State
 from evaluator.metrics.lpips_net import limit_threads
 from evaluator.results import (
     CaseRow,
@@ -101,8 +101,8 @@ class _Entry:
     opened: Opened
     journal: Journal | None = None
     done: dict[str, CaseResult] = field(default_factory=dict)
-    submission_findings: tuple[Finding, ...] = ()
-    """Those of the submission as a whole, with what it gave away in this run."""
+    noted: list[Finding] = field(default_factory=list)
+    """What is said of the submission as a whole because of this run."""
 
     @property
     def submission(self) -> Submission:
@@ -282,7 +282,7 @@ def _run(
     resumed = sum(len(entry.done) for entry in entries)
     progress.begin(total=len(entries) * len(split.case_ids), resumed=resumed)
     with _executor(executor, workers) as pool:
-        compiled = bool(metric_ids) and split.pixels >= _COMPILE_FROM
+        compiled = bool(metric_ids) and _is_large(split)
         waiting: set[Future[dict[int, CaseResult]]] = set()
         window = _IN_FLIGHT * max(1, workers)
         try:
@@ -300,6 +300,10 @@ def _run(
             for future in waiting:
                 future.cancel()
             progress.end()
+
+
+def _is_large(split: Split) -> bool:
+    return split.pixels >= _COMPILE_FROM
 
 
 def _jobs(
@@ -349,7 +353,7 @@ def _executor(given: Executor | None, workers: int) -> Iterator[Executor]:
 
 def _findings(entry: _Entry, split: Split) -> tuple[Finding, ...]:
     found = [f for case in split.case_ids if case in entry.done for f in entry.done[case].findings]
-    return (*(entry.submission_findings or entry.submission.findings), *found)
+    return (*entry.submission.findings, *entry.noted, *found)
 
 
 def _note_replaced(entries: Sequence[_Entry], split: Split, store: Store, leaderboards: Path) -> None:
@@ -359,8 +363,7 @@ def _note_replaced(entries: Sequence[_Entry], split: Split, store: Store, leader
         if old and old != _where(entry.submission, leaderboards):
             got = f"it replaces the result of {old}"
             fix = 'If they are two submissions, set id = "..." in submission.toml and score both again.'
-            finding = Finding.warning("replaces", entry.submission.id, "a result of its own", got, fix)
-            entry.submission_findings = (*(entry.submission_findings or entry.submission.findings), finding)
+            entry.noted.append(Finding.warning("replaces", entry.submission.id, "a result of its own", got, fix))
 
 
 def _where(submission: Submission, leaderboards: Path) -> str:
@@ -382,8 +385,7 @@ def _suspect(entries: Sequence[_Entry], split: Split) -> None:
     for entry in (e for e in entries if e.opened.provider.by_a_team):
         results = [entry.done[case] for case in split.case_ids]
         looks = [suspicions.Look(r.case, r.output_sha256, r.marks) for r in results if r.output_sha256]
-        found = [*suspicions.summarise(looks, same_reference), *shared.get(entry.submission.id, ())]
-        entry.submission_findings = (*entry.submission.findings, *found)
+        entry.noted += [*suspicions.summarise(looks, same_reference), *shared.get(entry.submission.id, ())]
 
 
 def _scorecard(
@@ -392,11 +394,6 @@ def _scorecard(
     spec = split.task.spec
     results = [entry.done[case] for case in split.case_ids]
     table = write_cases([CaseRow(r.case, r.output, r.output_sha256, r.scores) for r in results], spec.metrics)
-    aggregated = {}
-    for metric in spec.metrics:
-        contract = metrics.get(metric).contract
-        values = metrics.aggregate(contract, [r.scores[metric] for r in results], spec.ranking.missing)
-        aggregated[metric] = MetricResult.of(values, contract)
     lost = any(s.state in (State.MISSING, State.INVALID, State.FAILED) for r in results for s in r.scores.values())
     timed = [r for r in results if r.runtime_s is not None]
     card = Scorecard(
@@ -407,9 +404,9 @@ def _scorecard(
         dataset=DatasetInfo(digest=split.digest, cases=len(results)),
         protocol=spec.protocol.model_dump(mode="json"),
         rules_digest=split.task.rules_digest(),
-        metrics=aggregated,
+        metrics={m: MetricResult.of(a, metrics.get(m).contract) for m, a in _aggregates(results, split).items()},
         groups=_groups(results, split),
-        arithmetic="compiled" if split.pixels >= _COMPILE_FROM else "plain",
+        arithmetic="compiled" if _is_large(split) else "plain",
         runtime=summarise([r.runtime_s for r in timed if r.runtime_s is not None], [r.pixels for r in timed]),
         findings=_findings(entry, split),
         environment=environment(spec.metrics),
@@ -426,21 +423,25 @@ def _stops(results: Sequence[CaseResult]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f.got for r in results for f in r.findings if f.code == "stopped"))
 
 
+def _aggregates(results: Sequence[CaseResult], split: Split) -> dict[str, Aggregate]:
+    """Return each of the task's metrics over cases."""
+    spec = split.task.spec
+    return {
+        m: metrics.aggregate(metrics.get(m).contract, [r.scores[m] for r in results], spec.ranking.missing)
+        for m in spec.metrics
+    }
+
+
 def _groups(results: Sequence[CaseResult], split: Split) -> dict[str, dict[str, GroupMean]]:
     """Return the means over each group of cases, by group and metric; empty if the split has no groups."""
-    spec = split.task.spec
     members: dict[str, list[CaseResult]] = {}
     for result in results:
         if group := split.group(result.case):
             members.setdefault(group, []).append(result)
-    found: dict[str, dict[str, GroupMean]] = {}
-    for group, cases in sorted(members.items()):
-        found[group] = {}
-        for metric in spec.metrics:
-            contract = metrics.get(metric).contract
-            values = metrics.aggregate(contract, [r.scores[metric] for r in cases], spec.ranking.missing)
-            found[group][metric] = GroupMean(state=values.state, value=values.value, cases=len(cases))
-    return found
+    return {
+        group: {m: GroupMean(state=a.state, value=a.value, cases=a.cases) for m, a in _aggregates(cases, split).items()}
+        for group, cases in sorted(members.items())
+    }
 
 
 def _describe(entry: _Entry, results: Sequence[CaseResult], leaderboards: Path) -> SubmissionInfo:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from evaluator import metrics
 from evaluator.findings import Finding, has_errors
-from evaluator.images import Pixels
+from evaluator.images import Pixels, encode_npy
 from evaluator.ingest import Expected, Reading, Submission, examine
 from evaluator.ingest.sources import TooLarge
 from evaluator.metrics import SHARP_REGION, Score, State
@@ -101,15 +100,14 @@ class ModelOutputs:
         except RunFailed as failure:
             finding = failure.finding.model_copy(update={"file": name})
             return Output("", Reading(None, "", (finding,)), State.FAILED)
-        buffer = io.BytesIO()
-        np.save(buffer, ran.output, allow_pickle=False)
+        data = encode_npy(ran.output)
         if self.kept is not None:
             path = self.kept / name
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
-            part.write_bytes(buffer.getvalue())
+            part.write_bytes(data)
             part.replace(path)
-        reading = examine(buffer.getvalue(), name, expected)
+        reading = examine(data, name, expected)
         if ran.seams is not None and ran.seams > _SEAM:
             reading = replace(reading, findings=(*reading.findings, _seams(name, ran.seams)))
         return Output(name, reading, State.OK if reading.pixels else State.INVALID, ran.seconds)
@@ -218,7 +216,7 @@ class _Measure:
         return np.ascontiguousarray(self._reference.array, dtype=np.float64)
 
     @cached_property
-    def _given(self) -> Pixels | None:
+    def _given(self) -> Pixels:
         return self._job.split.input(self._job.case)
 
     def look(self, reading: Reading) -> tuple[str, ...]:
@@ -252,7 +250,7 @@ class _Measure:
     def _sharp(self, image: NDArray[np.float64]) -> Score:
         """Return what an output kept of the input where that was in focus."""
         mask = self._job.split.mask(self._job.case)
-        if mask is None or self._given is None:
+        if mask is None:
             return Score(State.NOT_APPLICABLE, detail="needs a mask of what is in focus; this split has none")
         given = to_working(self._given, self._reference.peak, self._protocol).image
         return metrics.evaluate_sharp(output=image, given=given, mask=mask, peak=self._reference.peak)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from evaluator import metrics
 from evaluator.findings import Finding, has_errors
-from evaluator.images import Pixels, peak_of
+from evaluator.images import Pixels, encode_npy, peak_of
 from evaluator.ingest import Expected, examine
 from evaluator.runners import ModelRunner, Ran, RunFailed
 from evaluator.scoring.jobs import ModelOutputs
@@ -83,9 +82,7 @@ def _run(runner: ModelRunner, given: Mapping[str, Pixels], limit: int, case: str
 
 def _look(ran: Ran, case: str, expected: Expected) -> list[Finding]:
     """Return what would be said of the output if it were a team's file."""
-    buffer = io.BytesIO()
-    np.save(buffer, ran.output, allow_pickle=False)
-    return list(examine(buffer.getvalue(), f"{case} (a crop)", expected).findings)
+    return list(examine(encode_npy(ran.output), f"{case} (a crop)", expected).findings)
 
 
 def _decibels(ran: Ran, reference: Pixels, protocol: Protocol) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from evaluator.findings import EvaluatorError, Finding, did_you_mean
 from evaluator.images import Pixels
+from evaluator.metrics.sharp_region import combined_view
 from evaluator.tasks.data import DataRoot, cache_folder, config_file, find_root
 from evaluator.tasks.manifests import manifest_digest, parse_manifest
 from evaluator.tasks.readers import BlocksReader, FilesReader, GeneratedReader, Reader
@@ -67,7 +68,7 @@ class Split:
         found = self.reader.inputs(case_id)
         if "input" not in found:
             left, right = found["left"], found["right"]
-            mean = (left.array.astype(np.float64) + right.array.astype(np.float64)) / 2
+            mean = combined_view(left.array, right.array)
             integers = left.kind != "float"
             found["input"] = Pixels((np.rint(mean) if integers else mean).astype(left.array.dtype), left.peak)
         return found

@@ -14,7 +14,6 @@ import pytest
 from evaluator.images import Pixels
 from evaluator.ingest import open_submission
 from evaluator.runners import ModelRunner, Reception
-from evaluator.runners.sandbox import Level
 from evaluator.tasks import Limits
 
 MakeModel = Callable[..., ModelRunner]
@@ -73,17 +72,3 @@ def processes() -> Callable[[], int]:
         return lowest
 
     return count
-
-
-@pytest.fixture
-def level(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Have this test run at a level; it is skipped where that is not to be had."""
-
-    def choose(name: str) -> None:
-        from evaluator.runners.sandbox import isolation
-
-        monkeypatch.setenv("EVALUATOR_SANDBOX", name)
-        if isolation().level is not Level(name):
-            pytest.skip(f"level {name} is not available here")
-
-    return choose

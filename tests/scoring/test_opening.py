@@ -30,18 +30,6 @@ def codes(outcome: Outcome) -> list[str]:
 
 
 @pytest.fixture
-def level(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Have this test run at a level; it is skipped where that is not to be had."""
-
-    def choose(name: str) -> None:
-        monkeypatch.setenv("EVALUATOR_SANDBOX", name)
-        if isolation().level is not Level(name):
-            pytest.skip(f"level {name} is not available here")
-
-    return choose
-
-
-@pytest.fixture
 def code(tiny: Tiny) -> Callable[..., Path]:
     """Write a Python submission."""
 

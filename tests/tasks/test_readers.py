@@ -17,7 +17,7 @@ from scipy.io import savemat
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import encode_png
 from evaluator.tasks.readers import BlocksReader, FilesReader, natural_key
-from evaluator.tasks.spec import BlocksSplit, FilesSplit
+from evaluator.tasks.spec import BlocksSplit
 from support import Tiny
 
 IN_ORDER = ["a-1", "a-2", "b-1", "b-9", "b-10"]
@@ -268,47 +268,31 @@ def test_blocks_are_compared_with_their_manifest(tmp_path: Path, blocks_spec: Bl
     assert BlocksReader(blocks_spec, tmp_path, None).digest() != digest
 
 
-def test_wildcards_make_the_id_and_pair_files_whatever_surrounds_them(tmp_path: Path) -> None:
+def test_wildcards_make_the_id_and_pair_files_whatever_surrounds_them(tmp_path: Path, pairs_spec: Any) -> None:
     for name in ("s1/blur/01.png", "s1/sharp/01.png", "s2/blur/01.png", "s2/sharp/01.png", "s2/blur/.hidden.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(encode_png(np.zeros((4, 5, 3), np.uint8)))
-    common = {
-        "reader": "files",
-        "title": "t",
-        "licence": "l",
-        "home": "https://example.org",
-        "get": "g",
-        "folders": ["."],
-    }
-    spec = FilesSplit.model_validate({**common, "count": 2, "inputs": "*/blur/*.png", "references": "*/sharp/*.png"})
+    spec = pairs_spec(count=2, inputs="*/blur/*.png", references="*/sharp/*.png")
     assert FilesReader(spec, tmp_path, None).case_ids() == ["s1/01", "s2/01"]
     some = spec.model_copy(update={"inputs": ("{s2,s3}/blur/*.png",), "references": None, "count": 1})
     assert FilesReader(some, tmp_path, None).case_ids() == ["s2/01"]
     assert FilesReader(some, tmp_path, None).reference("s2/01") is None
 
 
-def test_roles_masks_and_groups(tmp_path: Path) -> None:
+def test_roles_masks_and_groups(tmp_path: Path, pairs_spec: Any) -> None:
     image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
     for role, array in (("l", image), ("r", image + 2), ("m", np.full((4, 5), 255, np.uint8))):
         for case in ("1", "2"):
             (tmp_path / role).mkdir(exist_ok=True)
             (tmp_path / role / f"{case}.png").write_bytes(encode_png(array))
     (tmp_path / "indoor.txt").write_text("2\n")
-    common = {
-        "reader": "files",
-        "title": "t",
-        "licence": "l",
-        "home": "https://example.org",
-        "get": "g",
-        "folders": ["."],
-    }
     roles = {"inputs": {"left": "l/*.png", "right": "r/*.png"}, "masks": "m/*.png", "groups": {"indoor": "indoor.txt"}}
-    reader = FilesReader(FilesSplit.model_validate({**common, "count": 2, **roles}), tmp_path, None)
+    reader = FilesReader(pairs_spec(count=2, references=None, **roles), tmp_path, None)
     assert list(reader.inputs("1")) == ["left", "right"]
     mask = reader.mask("1")
     assert mask is not None
     assert mask.all()
     assert (reader.group("1"), reader.group("2")) == ("", "indoor")
     (tmp_path / "indoor.txt").write_text("3")
-    broken = FilesReader(FilesSplit.model_validate({**common, "count": 2, **roles}), tmp_path, None)
+    broken = FilesReader(pairs_spec(count=2, references=None, **roles), tmp_path, None)
     assert [f.code for f in broken.verify()] == ["data-groups"]

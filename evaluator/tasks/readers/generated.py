@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import tempfile
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.findings import EvaluatorError, Finding
-from evaluator.images import ImageProblem, Pixels, decode, encode_png, pixels_digest
+from evaluator.images import ImageProblem, Pixels, decode, encode_npy, encode_png, pixels_digest
 from evaluator.tasks.manifests import format_manifest, manifest_digest
 from evaluator.tasks.readers.base import as_mask, natural_key
 
@@ -135,8 +134,6 @@ class GeneratedReader:
 def _put(path: Path, array: NDArray[np.generic]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if array.dtype.kind == "f":
-        buffer = io.BytesIO()
-        np.save(buffer, array, allow_pickle=False)
-        path.with_name(f"{path.name}.npy").write_bytes(buffer.getvalue())
+        path.with_name(f"{path.name}.npy").write_bytes(encode_npy(array))
     else:
         path.with_name(f"{path.name}.png").write_bytes(encode_png(array))
