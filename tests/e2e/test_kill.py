@@ -15,12 +15,12 @@ import pytest
 from evaluator.images import encode_png
 from support import TOML, Run
 
-CASES = 60
+CASES = 120
 
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    """A task of 60 cases of 200×200, and a submission for it; enough to be killed in the middle."""
+    """A task of 120 cases of 200×200, and a submission for it: seconds of work, so that it is stopped in the middle."""
     random = np.random.default_rng(5)
     for case in range(CASES):
         clean = random.integers(0, 256, (200, 200, 3)).astype(np.uint8)
