@@ -23,7 +23,7 @@ ARROWS = {
     "efficiency": {"tasks", "metrics", "images"},
     "ingest": {"tasks", "metrics", "images"},
     "results": {"efficiency", "tasks", "metrics", "images"},
-    "runners": {"ingest", "tasks", "metrics", "images"},
+    "runners": {"ingest", "efficiency", "tasks", "metrics", "images"},
     "ranking": {"results", "tasks", "metrics", "images"},
     "scoring": {"results", "ingest", "runners", "efficiency", "tasks", "metrics", "images"},
     "site": {"ranking", "results", "ingest", "runners", "tasks", "metrics", "images"},
