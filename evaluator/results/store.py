@@ -1,4 +1,7 @@
-"""The layout of a leaderboards folder: `<task>/<split>/<submission>/scorecard.json` and `cases.csv`."""
+"""The layout of a leaderboards folder.
+
+`<task>/<split>/<submission>/scorecard.json` and `cases.csv`; `costs/<task>/<submission>.json`, for all splits.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
+from pydantic import BaseModel
+
+from evaluator.efficiency import cost
+from evaluator.efficiency.cost import Cost
 from evaluator.findings import EvaluatorError
 from evaluator.results.cases import CaseRow, read_cases
 from evaluator.results.scorecard import SCHEMA_VERSION, Scorecard
@@ -20,6 +28,9 @@ CASES = "cases.csv"
 JOURNAL = "journal.jsonl"
 OUTPUTS = "outputs"
 SITE = "site"
+COSTS = "costs"
+
+Record = TypeVar("Record", bound=BaseModel)
 
 
 class Store:
@@ -46,14 +57,13 @@ class Store:
         folder = self.folder(card.task, card.split, card.submission.id)
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / CASES, cases_csv)
-        text = json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
-        write_atomically(folder / CARD, text + "\n")
+        write_atomically(folder / CARD, _json(card))
         return folder / CARD
 
     def source(self, task: str, split: str, submission: str) -> str:
         """Return where the files of a result were; empty if there is none yet, or none that can be read."""
         try:
-            return _load(self.folder(task, split, submission) / CARD).submission.source
+            return _load_card(self.folder(task, split, submission) / CARD).submission.source
         except (OSError, EvaluatorError):
             return ""
 
@@ -63,7 +73,35 @@ class Store:
         Raises:
             EvaluatorError: a file is damaged, or of another schema version.
         """
-        return [_load(path) for path in sorted((self.root / task / split).glob(f"*/{CARD}"))]
+        return [_load_card(path) for path in sorted((self.root / task / split).glob(f"*/{CARD}"))]
+
+    def cost_file(self, task: str, submission: str) -> Path:
+        """Return the file of a submission's costs."""
+        return self.root / COSTS / task / f"{submission}.json"
+
+    def write_cost(self, record: Cost) -> Path:
+        """Write what a submission's model costs, in one step; return the file's path."""
+        path = self.cost_file(record.task, record.submission)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, _json(record))
+        return path
+
+    def read_cost(self, task: str, submission: str) -> Cost | None:
+        """Return what a submission's model costs, or None if nothing is known.
+
+        Raises:
+            EvaluatorError: the file is damaged, of another schema version, or of another task or submission.
+        """
+        path = self.cost_file(task, submission)
+        return _load_cost(path, task) if path.is_file() else None
+
+    def read_costs(self, task: str) -> dict[str, Cost]:
+        """Return the costs of all submissions to a task, by submission.
+
+        Raises:
+            EvaluatorError: a file is damaged, of another schema version, or of another task or submission.
+        """
+        return {path.stem: _load_cost(path, task) for path in sorted((self.root / COSTS / task).glob("[!.]*.json"))}
 
     def read_cases(self, card: Scorecard) -> list[CaseRow]:
         """Return a scorecard's per-case table.
@@ -85,19 +123,40 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _load(path: Path) -> Scorecard:
+def _json(record: BaseModel) -> str:
+    return json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _load_card(path: Path) -> Scorecard:
+    return _load(Scorecard, path, SCHEMA_VERSION, "Score the submission again")
+
+
+def _load_cost(path: Path, task: str) -> Cost:
+    record = _load(Cost, path, cost.SCHEMA_VERSION, _AGAIN)
+    if (record.task, record.submission) != (task, path.stem):
+        raise EvaluatorError(
+            f"{path} holds the costs of {record.task}/{record.submission}: it was renamed or moved. "
+            "Put it back, or profile the model again: evaluate profile"
+        )
+    return record
+
+
+_AGAIN = "Delete the file and profile the model again (evaluate profile), or import its logs again"
+
+
+def _load(model: type[Record], path: Path, known: int, again: str) -> Record:
     try:
         values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
         version = values.get("schema_version") if isinstance(values, dict) else None
-        if version != SCHEMA_VERSION:
+        if version != known:
             raise EvaluatorError(
-                f"{path} has schema version {version}; this harness reads {SCHEMA_VERSION}. "
-                "Score the submission again, or use the harness that wrote it."
+                f"{path} has schema version {version}; this harness reads {known}. "
+                f"{again}, or use the harness that wrote it."
             )
-        return Scorecard.model_validate_json(json.dumps(values, allow_nan=False), strict=True)
+        return model.model_validate_json(json.dumps(values, allow_nan=False), strict=True)
     except ValueError as error:  # of JSON, UTF-8 or the model
         why = str(error).splitlines()[0]
-        raise EvaluatorError(f"{path} is damaged ({why}). Score the submission again.") from None
+        raise EvaluatorError(f"{path} is damaged ({why}). {again}.") from None
 
 
 def write_atomically(path: Path, text: str) -> None:

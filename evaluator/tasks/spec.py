@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from evaluator import metrics
 from evaluator.findings import EvaluatorError, did_you_mean
 from evaluator.metrics import MissingRule
+from evaluator.tasks.costs import CostRules, is_cost
 
 
 class _Strict(BaseModel):
@@ -30,7 +31,7 @@ GENERATOR_NAMES = (
     "under_exposed_boxes",
 )
 """Generators of `evaluator.tasks.mini`, named here so that a task file is checked without loading them."""
-RESERVED = ("site", "outputs", "published")
+RESERVED = ("site", "outputs", "published", "costs")
 FORMULA_FUNCTIONS = frozenset({"min", "max", "exp", "log", "sqrt"})
 REPORTED_RUNTIME_RATIO = "reported.runtime_ratio"
 _FORMULA_LIMIT = 500
@@ -156,7 +157,10 @@ class Derived(_Strict):
     formula: str
     """Arithmetic over the names in `where` with + - * / **, min, max, exp, log, sqrt."""
     where: dict[str, str]
-    """Name in the formula → metric id, or `reported.runtime_ratio` (from the submission's manifest)."""
+    """Name in the formula → metric id, or a cost at the size that the task shows: `measured.runtime_ratio` (the reported
+    one where nothing was measured), `measured.runtime_ms`, `measured.memory_mb`, `cost.parameters`, `cost.macs`,
+    `cost.flops`, `cost.tf_profiler_flops`, `cost.size_bytes`, `phone.DEVICE.latency_ms`; or `reported.runtime_ratio`
+    (from the submission's manifest)."""
     direction: Literal["higher", "lower"] = "higher"
     decimals: int = 2
 
@@ -300,6 +304,7 @@ class TaskSpec(_Strict):
     protocol: Protocol
     ranking: Ranking
     limits: Limits = Limits()
+    cost: CostRules = CostRules()
     scores: tuple[Derived, ...] = ()
     splits: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")], SplitSpec] = Field(min_length=1)
 
@@ -309,7 +314,7 @@ class TaskSpec(_Strict):
             raise ValueError(f"the id {self.id!r} is the harness's own folder in the results; choose another")
         known = metrics.ids()
         derived = [target for score in self.scores for target in score.where.values()]
-        derived = [target for target in derived if target != REPORTED_RUNTIME_RATIO]
+        derived = [target for target in derived if target != REPORTED_RUNTIME_RATIO and not is_cost(target)]
         for metric in (*self.metrics, *self.ranking.by, *derived):
             if metrics.is_further(metric) or metric in metrics.set_contracts():
                 _check_further(metric)
