@@ -16,6 +16,7 @@ from evaluator._version import __version__
 _VERBS = (
     "score",
     "check",
+    "profile",
     "rank",
     "site",
     "audit",

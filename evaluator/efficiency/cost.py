@@ -13,6 +13,8 @@ from evaluator.findings import Finding, Shown
 SCHEMA_VERSION: Literal[1] = 1
 OUT_OF_MEMORY = "out of memory"
 """The failure of a run that was ended for its memory."""
+OUT_OF_TIME = "out of time"
+"""The failure of a run that was ended for its time."""
 
 Pixels = Annotated[int, Field(ge=1, lt=1 << 20)]
 InputSize = tuple[Pixels, Pixels]
@@ -51,7 +53,7 @@ class Timing(_Frozen):
     """The reference's time over the model's: higher is faster."""
     ratio_spread: NotNegative | None
     memory_mb: NotNegative | None
-    """The most that it took, beyond what was taken before it was loaded; in millions of bytes."""
+    """The most that the process took in a run, beyond what it had with the model loaded; in millions of bytes."""
     failure: Words = ""
     """Why there is no time: `out of memory`, `out of time`; empty if there is one."""
 

@@ -172,6 +172,13 @@ class Python(_Strict):
     """What the function is given, one argument each: `["left", "right"]` for dual-pixel pairs."""
 
 
+class Network(_Strict):
+    """A network in code, without weights worth scoring: its cost is measured, its outputs are not."""
+
+    entry: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*:[a-z_][a-z0-9_]*$")]
+    """`module:function`; the function takes nothing and returns a torch module or a Keras model."""
+
+
 class Reported(_Strict):
     """What the team says, not what was measured here; shown as such."""
 
@@ -189,20 +196,23 @@ class Manifest(_Strict):
     authors: Annotated[tuple[Text, ...], Field(max_length=50)] = ()
     affiliation: Text | None = None
     links: Links = Links()
-    kind: Literal["outputs", "model", "python"] = "outputs"
+    kind: Literal["outputs", "model", "python", "network"] = "outputs"
     outputs: Outputs = Outputs()
     model: Model | None = None
     artefacts: Artefacts | None = None
     python: Python | None = None
+    network: Network | None = None
     reported: Reported = Reported()
 
     @model_validator(mode="after")
     def _kind_has_its_tables(self) -> Manifest:
-        for table in ("model", "artefacts"):
-            if (self.kind == "model") != (getattr(self, table) is not None):
-                raise ValueError('kind = "model" and the tables [model] and [artefacts.quality] belong together')
-        if (self.kind == "python") != (self.python is not None):
-            raise ValueError('kind = "python" and the table [python] belong together')
+        if (self.kind == "model") != (self.artefacts is not None):
+            raise ValueError('kind = "model" and the tables [model] and [artefacts.quality] belong together')
+        if (self.kind in ("model", "network")) != (self.model is not None):
+            raise ValueError('kind = "model" (or "network") and the table [model] belong together')
+        for kind in ("python", "network"):
+            if (self.kind == kind) != (getattr(self, kind) is not None):
+                raise ValueError(f'kind = "{kind}" and the table [{kind}] belong together')
         if self.model and self.artefacts:
             for artefact in filter(None, (self.artefacts.quality, self.artefacts.latency)):
                 if artefact.input is not None and len(artefact.input) != len(self.model.inputs):

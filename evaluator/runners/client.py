@@ -231,6 +231,18 @@ class Workers:
         with self._lock:
             self._idle.append(connection)
 
+    def resident(self) -> tuple[int, int]:
+        """Return the resident memory of all workers now, and the most that they had, in bytes; 0 outside Linux."""
+        with self._lock:
+            seen = [connection.resident() for connection in self._started]
+        return sum(now for now, _ in seen), sum(peak for _, peak in seen)
+
+    def forget_peak(self) -> None:
+        """Begin to look for the peak of their memory anew."""
+        with self._lock:
+            for connection in self._started:
+                connection.forget_peak()
+
     def close(self) -> None:
         """End all workers; nobody may be asking one."""
         with self._lock:
@@ -350,6 +362,12 @@ class _Connection:
         log = self._child.log().strip().splitlines()
         said = f"; its last words: {log[-1][:200]}" if log else ""
         return words.get(reason, f"it died ({reason})") + said
+
+    def resident(self) -> tuple[int, int]:
+        return self._child.resident, self._child.resident_peak
+
+    def forget_peak(self) -> None:
+        self._child.forget_peak()
 
     def close(self) -> None:
         self._child.close()

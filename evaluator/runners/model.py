@@ -19,16 +19,21 @@ from evaluator.runners.client import Failed, Refused, Stopped, Workers, problem_
 from evaluator.runners.frames import Array, Limits
 
 Role = Literal["quality", "latency"]
+Device = Literal["cpu", "cuda"]
 _FILE_LIMIT = 4 << 30
 _TOTAL_LIMIT = 8 << 30
 
 
 class RunFailed(Exception):
-    """The model gave no usable output; `finding` says why, for the file that the caller names."""
+    """The model gave no usable output; `finding` says why, for the file that the caller names.
 
-    def __init__(self, finding: Finding) -> None:
+    `limit` is the limit by which it was stopped (see `Stopped`), or empty.
+    """
+
+    def __init__(self, finding: Finding, limit: str = "") -> None:
         super().__init__(f"expected {finding.expected}; got {finding.got}")
         self.finding = finding
+        self.limit = limit
 
 
 @dataclass(frozen=True)
@@ -59,14 +64,14 @@ class ModelRunner:
         manifest = submission.manifest.model_dump(mode="json", by_alias=True)
         return cls(folder, manifest, digest(folder), workers)
 
-    def load(self) -> None:
+    def load(self, role: Role = "quality") -> None:
         """Have a worker load the model, which it then has for the first case.
 
         Raises:
             RunFailed: it cannot be loaded.
         """
-        with _failing():
-            self.workers.prepare(self._opening("quality", None))
+        with failing():
+            self.workers.prepare(self.opening(role))
 
     def run(
         self,
@@ -87,17 +92,17 @@ class ModelRunner:
         Raises:
             RunFailed: it gave no output, or was stopped.
         """
-        opening = self._opening(role, changes)
-        given = self._given(inputs)
+        opening = self.opening(role, changes)
+        given = self.given(inputs)
         request = {"job": "restore", "key": opening["key"], "peaks": [image.peak for image in given], "limit": limit}
         arrays = [image.array for image in given]
-        with _failing():
+        with failing():
             text, payloads, seconds = self.workers.ask(
                 request, arrays, answer=Limits(text=1 << 20, payloads=1, payload=limit), first=[opening]
             )
         problem = text.get("problem")
         if isinstance(problem, dict):
-            raise RunFailed(_problem_finding(problem))
+            raise RunFailed(problem_finding(problem))
         output = payloads[0] if payloads else b""
         if isinstance(output, bytes) or output.dtype.name not in PEAKS:
             got = "an answer that is no array of uint8, uint16 or float"
@@ -105,15 +110,31 @@ class ModelRunner:
         seams = text.get("seams")
         return Ran(output, seconds, seams if isinstance(seams, float) and math.isfinite(seams) else None)
 
-    def _opening(self, role: Role, changes: Mapping[str, Any] | None) -> dict[str, Any]:
+    def opening(
+        self,
+        role: Role,
+        changes: Mapping[str, Any] | None = None,
+        *,
+        threads: int = 1,
+        device: Device = "cpu",
+    ) -> dict[str, Any]:
+        """Return the request by which a worker loads the model."""
         manifest = dict(self.manifest)
         if changes:
             manifest["model"] = {**manifest["model"], **changes}
-        key = f"{role} {json.dumps(changes, sort_keys=True)}"
+        key = f"{role} {json.dumps(changes, sort_keys=True)} {threads} {device}"
         where = self.workers.inside(self.folder)
-        return {"job": "load", "key": key, "folder": where, "manifest": manifest, "role": role, "threads": 1}
+        return {
+            "job": "load",
+            "key": key,
+            "folder": where,
+            "manifest": manifest,
+            "role": role,
+            "threads": threads,
+            "device": device,
+        }
 
-    def _given(self, inputs: Mapping[str, Pixels]) -> list[Pixels]:
+    def given(self, inputs: Mapping[str, Pixels]) -> list[Pixels]:
         """Return the inputs that the manifest names.
 
         Raises:
@@ -130,21 +151,28 @@ class ModelRunner:
 
 
 @contextmanager
-def _failing() -> Iterator[None]:
-    """Turn what workers raise into findings."""
+def failing() -> Iterator[None]:
+    """Turn what workers raise into findings.
+
+    Raises:
+        RunFailed: a worker was stopped, refused or failed.
+    """
     try:
         yield
     except Stopped as stop:
         fix = "Run it yourself on this case and look at what it needs; the limits are the task's."
-        raise RunFailed(Finding.error("stopped", "", "an output within the limits", str(stop), fix)) from None
+        raise RunFailed(
+            Finding.error("stopped", "", "an output within the limits", str(stop), fix), stop.limit
+        ) from None
     except Refused as refusal:
-        raise RunFailed(_problem_finding(refusal.problem)) from None
+        raise RunFailed(problem_finding(refusal.problem)) from None
     except Failed as failure:
         fix = "Run it yourself on this case."
         raise RunFailed(Finding.error("run-failed", "", "an output", str(failure), fix)) from None
 
 
-def _problem_finding(problem: Mapping[str, Any]) -> Finding:
+def problem_finding(problem: Mapping[str, Any]) -> Finding:
+    """Return what a worker told of a model as a finding, for a file that the caller names."""
     return Finding.error(file="", **problem_fields(problem))
 
 

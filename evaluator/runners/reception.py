@@ -37,7 +37,7 @@ class Reception:
             hidden: folders that workers must not see (data sets, results).
         """
         self.isolation: Isolation = isolation()
-        self._limits = SandboxLimits(
+        self._limits: SandboxLimits = SandboxLimits(
             case_s=limits.case_s,
             total_s=limits.total_s,
             memory=int(limits.memory_gib * 2**30),
@@ -98,6 +98,26 @@ class Reception:
             copy_files(submission.source, submission.names, copy)
             folder = copy / submission.prefix
         return folder, self.workers(folder, trusted=True)  # it runs only where that was allowed
+
+    def lone(self, path: Path) -> tuple[Path, Workers]:
+        """Return a private folder with a lone model, and workers to run it.
+
+        Args:
+            path: a model file (what holds its weights beside it comes along), the folder of a SavedModel, or a Python
+                file, with those that lie beside it.
+
+        Raises:
+            EvaluatorError: it cannot be read, or is too large.
+        """
+        folder = self._private() / "model"
+        if path.is_dir():
+            folder.mkdir()
+            copy_files(FolderSource(path), FolderSource(path).scan()[0], folder / path.name)
+        else:
+            beside = [path, *(path.parent.glob("*.py") if path.suffix == ".py" else [Path(f"{path}.data")])]
+            copy_files(FolderSource(path.parent), {p.name: 0 for p in beside if p.is_file()}, folder)
+        open_to_workers(folder)
+        return folder, self.workers(folder, trusted=True)
 
     def workers(self, mounted: Path | None = None, *, scratch: int = _SCRATCH, trusted: bool = False) -> Workers:
         """Return workers that see a mounted folder or file, or nothing, and may write so many bytes.

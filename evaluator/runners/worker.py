@@ -35,6 +35,7 @@ class Worker:
     def __init__(self) -> None:
         self._source: Source | None = None
         self._models: dict[str, Any] = {}
+        self._held: list[Pixels] = []
 
     def ping(self, _: dict[str, Any], payloads: Sequence[Payload]) -> Answer:
         """Send back what came."""
@@ -90,23 +91,59 @@ class Worker:
 
         manifest = Manifest.model_validate(request["manifest"])
         try:
-            model = load_model(Path(request["folder"]), manifest, request["role"], threads=request["threads"])
+            model = load_model(
+                Path(request["folder"]), manifest, request["role"], request["threads"], request["device"]
+            )
         except ModelProblem as problem:
             return {"problem": _problem(problem)}, ()
         self._models[request["key"]] = model
         return {}, ()
 
+    def describe(self, request: dict[str, Any], _: Sequence[Payload]) -> Answer:
+        """Tell what a lone model file says of its contract."""
+        from evaluator.runners.models import ModelProblem
+        from evaluator.runners.models.cost import describe
+
+        try:
+            return {"model": describe(Path(request["path"]), request["format"], request["entry"])}, ()
+        except ModelProblem as problem:
+            return {"problem": _problem(problem)}, ()
+
+    def operators(self, request: dict[str, Any], _: Sequence[Payload]) -> Answer:
+        """List the operators of a model for an image of one size; as bytes, for there may be many."""
+        from evaluator.runners.models import ModelProblem
+        from evaluator.runners.models.cost import list_operators
+
+        manifest = Manifest.model_validate(request["manifest"])
+        try:
+            found = list_operators(Path(request["folder"]), manifest, request["role"], *request["size"])
+        except ModelProblem as problem:
+            return {"problem": _problem(problem)}, ()
+        passes = {"size": found.passes.size, "passes": found.passes.count, "findings": _plain(found.findings)}
+        return passes, [found.graph.model_dump_json(exclude={"findings"}).encode()]
+
+    def hold(self, request: dict[str, Any], payloads: Sequence[Payload]) -> Answer:
+        """Keep inputs for `again`."""
+        self._held = _pixels(request, payloads)
+        return {}, ()
+
+    def again(self, request: dict[str, Any], _: Sequence[Payload]) -> Answer:
+        """Run a model on the inputs that are held, and keep the output to itself."""
+        from evaluator.runners.models import ModelProblem
+
+        try:
+            model = self._models[request["key"]]
+            model.restore(self._held)
+        except ModelProblem as problem:
+            return {"problem": _problem(problem)}, ()
+        return {"device_s": getattr(model, "device_seconds", None)}, ()
+
     def restore(self, request: dict[str, Any], payloads: Sequence[Payload]) -> Answer:
         """Run a model on one input (or one pair)."""
         from evaluator.runners.models import ModelProblem
 
-        inputs = [
-            Pixels(np.asarray(array), peak)
-            for array, peak in zip(payloads, request["peaks"], strict=True)
-            if not isinstance(array, bytes)
-        ]
         try:
-            restored = self._models[request["key"]].restore(inputs)
+            restored = self._models[request["key"]].restore(_pixels(request, payloads))
         except ModelProblem as problem:
             return {"problem": _problem(problem)}, ()
         output = _framed(restored.output)
@@ -135,7 +172,19 @@ _JOBS: dict[str, Callable[[Worker, dict[str, Any], Sequence[Payload]], Answer]] 
     "image": Worker.image,
     "load": Worker.load,
     "restore": Worker.restore,
+    "describe": Worker.describe,
+    "operators": Worker.operators,
+    "hold": Worker.hold,
+    "again": Worker.again,
 }
+
+
+def _pixels(request: dict[str, Any], payloads: Sequence[Payload]) -> list[Pixels]:
+    return [
+        Pixels(np.asarray(array), peak)
+        for array, peak in zip(payloads, request["peaks"], strict=True)
+        if not isinstance(array, bytes)
+    ]
 
 
 @lru_cache(maxsize=8)

@@ -5,6 +5,7 @@ from evaluator.scoring.detections import DetectionScores, score_detections
 from evaluator.scoring.engine import Outcome, Progress, check, score
 from evaluator.scoring.jobs import CaseResult
 from evaluator.scoring.opening import Permissions
+from evaluator.scoring.profile import Profile
 from evaluator.scoring.sharp import sharp
 from evaluator.scoring.spread import Spread, spread
 
@@ -13,6 +14,7 @@ __all__ = [
     "DetectionScores",
     "Outcome",
     "Permissions",
+    "Profile",
     "Progress",
     "Spread",
     "check",

@@ -36,9 +36,10 @@ from evaluator.results import (
 )
 from evaluator.results.store import JOURNAL
 from evaluator.scoring import suspicions
-from evaluator.scoring.jobs import CaseJob, CaseResult, run_case
+from evaluator.scoring.jobs import ModelOutputs, CaseJob, CaseResult, run_case
 from evaluator.scoring.journal import Journal
 from evaluator.scoring.opening import NONE, Opened, Opener, Permissions
+from evaluator.scoring.profile import Subject, count_scored
 from evaluator.scoring.try_model import try_model
 from evaluator.tasks import Split
 
@@ -156,6 +157,8 @@ def score(
                 entry.outcome.card_file = store.write(card, table)
                 if entry.journal:
                     entry.journal.remove()
+                if isinstance(entry.opened.provider, ModelOutputs):
+                    count_scored(Subject(entry.submission.id, entry.opened.provider.runner), split.task, store)
     return outcomes
 
 

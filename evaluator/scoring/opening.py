@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.ingest import Manifest, Submission, open_submission, submission_id
+from evaluator.ingest.manifest import Format
 from evaluator.results import Store
 from evaluator.results.provenance import IsolationInfo
 from evaluator.runners import ModelRunner, Reception, RunFailed, Workers
@@ -85,7 +87,11 @@ class Opener:
         # By its path, which the operator named: an id is what it says of itself, and could be that of another.
         vouched = submission_id(path, Manifest()) in self.permissions.trust
         submission, workers = self._read(path, trusted=vouched)
-        self._permit(submission, trusted=vouched or submission.is_baseline)
+        permit(submission, self._reception.isolation.level, self.permissions, trusted=vouched)
+        if submission.manifest.kind == "network":
+            fix = f"Hand in a model with its weights. What it costs: evaluate profile {path}"
+            finding = Finding.error("no-weights", str(path), "a model with weights", "a network in code", fix)
+            raise EvaluatorError(f"{path} cannot be scored.", [*submission.findings, finding])
         if not submission.is_model:
             return Opened(submission, PrecomputedOutputs(submission, workers), workers, trusted=vouched)
         folder, workers = self._reception.model(submission)
@@ -112,15 +118,6 @@ class Opener:
         if self._loaded > _WAITING:
             runner.workers.close()
 
-    def _permit(self, submission: Submission, *, trusted: bool) -> None:
-        level: Level = self._reception.isolation.level
-        kind = _kind(submission.manifest)
-        refusal = allowed(level, kind, accept_partial=self.permissions.accept_partial, trusted=trusted)
-        if refusal:
-            path = submission.source.path
-            finding = Finding.error("isolation", str(path), "isolation for what it brings", f"level {level}", refusal)
-            raise EvaluatorError(f"{path} may not run here.", [*submission.findings, finding])
-
     def close(self) -> None:
         """End all workers, remove all copies."""
         self._reception.close()
@@ -132,8 +129,50 @@ class Opener:
         self.close()
 
 
+def permit(submission: Submission, level: Level, permissions: Permissions, *, trusted: bool) -> None:
+    """Check that a submission may be run, or read, at the isolation that was proved.
+
+    Raises:
+        EvaluatorError: it may not.
+    """
+    permit_kind(
+        submission.source.path,
+        _kind(submission.manifest),
+        level,
+        permissions,
+        trusted=trusted or submission.is_baseline,
+        findings=submission.findings,
+    )
+
+
+def permit_kind(
+    path: Path,
+    kind: Kind,
+    level: Level,
+    permissions: Permissions,
+    *,
+    trusted: bool,
+    findings: Sequence[Finding] = (),
+) -> None:
+    """Check as `permit` does, by what a file brings.
+
+    Raises:
+        EvaluatorError: it may not be opened here; with `findings` and why.
+    """
+    refusal = allowed(level, kind, accept_partial=permissions.accept_partial, trusted=trusted)
+    if refusal:
+        finding = Finding.error("isolation", str(path), "isolation for what it brings", f"level {level}", refusal)
+        raise EvaluatorError(f"{path} may not run here.", [*findings, finding])
+
+
+def kind_of_format(format_: Format) -> Kind:
+    """Return whether a model file holds a graph of fixed operators, or can hold code."""
+    return "graph" if format_ in _GRAPHS else "code"
+
+
 def _kind(manifest: Manifest) -> Kind:
     if manifest.artefacts is not None:
         formats = [a.format for a in (manifest.artefacts.quality, manifest.artefacts.latency) if a is not None]
-        return "graph" if all(f in _GRAPHS for f in formats) else "code"
-    return "code" if manifest.kind == "python" else "outputs"  # HDF5 files among outputs are refused one by one
+        return "graph" if all(kind_of_format(f) == "graph" for f in formats) else "code"
+    # HDF5 files among outputs are refused one by one.
+    return "code" if manifest.kind in ("python", "network") else "outputs"

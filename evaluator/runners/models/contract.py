@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from evaluator.images import Pixels
 from evaluator.ingest.manifest import Model
 from evaluator.runners.models.problem import ModelProblem, one_line
-from evaluator.runners.models.tiles import pad_to, restore_tiled
+from evaluator.runners.models.tiles import pad_to, restore_tiled, starts
 
-_AXES = {"NHWC": (1, 2, 3), "NCHW": (2, 3, 1)}  # of height, width, channels
-_CHANNELS = (1, 3, 4)
+AXES = {"NHWC": (1, 2, 3), "NCHW": (2, 3, 1)}
+"""Of height, width and channels, by layout."""
+CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,12 @@ class ModelRestorer:
         for tensor in loaded.inputs:
             self._check(tensor)
 
+    @property
+    def device_seconds(self) -> float | None:
+        """What the last run took on a device of its own; None of the processor."""
+        found: float | None = getattr(self._loaded, "device_seconds", None)
+        return found
+
     def restore(self, inputs: Sequence[Pixels]) -> Restored:
         """See `Restorer`."""
         arrays = [image.array for image in inputs]
@@ -88,28 +95,16 @@ class ModelRestorer:
         if any(array.shape[:2] != (height, width) for array in arrays):
             raise _mismatch("input images of one size", ", ".join(str(a.shape[:2]) for a in arrays))
         scaled = [self._scaled(image) for image in inputs]
-        rows, columns = self._fixed()
         if self._model.layout == "flat":
             self._check_flat(arrays)
-        multiple = self._model.size_multiple
-        wanted = (rows or -(-height // multiple) * multiple, columns or -(-width // multiple) * multiple)
-        if wanted[0] >= height and wanted[1] >= width:
-            output = self._run([pad_to(array, *wanted) for array in scaled])
+        plan = plan_passes(self._model, self._loaded.inputs, height, width)
+        if plan.count == 1:
+            output = self._run([pad_to(array, *plan.size) for array in scaled])
             return Restored(np.ascontiguousarray(output[:height, :width]))
-        if self._model.tile_overlap is None:
-            raise _mismatch(
-                f"images of at most {wanted[1]}×{wanted[0]} pixels, the size that the file is fixed to",
-                f"{width}×{height}",
-                "Set tile_overlap in [model] to have larger images cut into tiles, or export with open sizes.",
-            )
-        cut = [tile for tile, whole in zip(wanted, (height, width), strict=True) if tile < whole]
-        if self._model.tile_overlap >= min(cut):
-            raise _mismatch(
-                f"tiles larger than their overlap of {self._model.tile_overlap} pixels", f"{wanted[1]}×{wanted[0]}"
-            )
+        assert self._model.tile_overlap is not None  # noqa: S101 - without it there is one pass
         # An axis that is open takes the whole padded image, so that only the other one is cut.
-        padded = [pad_to(array, max(height, wanted[0]), max(width, wanted[1])) for array in scaled]
-        whole, seams = restore_tiled(self._run, padded, wanted, self._model.tile_overlap)
+        padded = [pad_to(array, max(height, plan.size[0]), max(width, plan.size[1])) for array in scaled]
+        whole, seams = restore_tiled(self._run, padded, plan.size, self._model.tile_overlap)
         return Restored(np.ascontiguousarray(whole[:height, :width]), seams)
 
     def _check(self, tensor: Tensor) -> None:
@@ -127,21 +122,9 @@ class ModelRestorer:
         if rank == 2:
             return
         other = "NCHW" if model.layout == "NHWC" else "NHWC"
-        here, there = (tensor.shape[_AXES[layout][2]] for layout in (model.layout, other))
-        if here not in (None, *_CHANNELS) or (here is None and there in _CHANNELS):
+        here, there = (tensor.shape[AXES[layout][2]] for layout in (model.layout, other))
+        if here not in (None, *CHANNELS) or (here is None and there in CHANNELS):
             raise _mismatch(f"1, 3 or 4 channels where layout {model.layout} has them", f"{shown} in the file")
-
-    def _fixed(self) -> tuple[int | None, int | None]:
-        """Return the height and width that the file is fixed to."""
-        if self._model.layout == "flat":
-            return None, None
-        row_axis, column_axis, _ = _AXES[self._model.layout]
-        shapes = [t.shape for t in self._loaded.inputs if t.shape is not None]
-        rows = {s[row_axis] for s in shapes} - {None}
-        columns = {s[column_axis] for s in shapes} - {None}
-        if len(rows) > 1 or len(columns) > 1:
-            raise _mismatch("inputs of one size", f"a file with inputs fixed to heights {rows} and widths {columns}")
-        return next(iter(rows), None), next(iter(columns), None)
 
     def _check_flat(self, arrays: Sequence[NDArray[Any]]) -> None:
         for array, tensor in zip(arrays, self._loaded.inputs, strict=True):
@@ -194,7 +177,7 @@ class ModelRestorer:
     def _check_channels(self, channels: int, tensor: Tensor) -> None:
         if tensor.shape is None or self._model.layout == "flat":
             return
-        wanted = tensor.shape[_AXES[self._model.layout][2]]
+        wanted = tensor.shape[AXES[self._model.layout][2]]
         if wanted not in (None, channels):
             raise _mismatch(f"a model for {channels} channels, as the input has", f"a file that takes {wanted}")
 
@@ -217,11 +200,67 @@ class ModelRestorer:
             raise _unusable("numbers", f"{output.dtype.name} values")
         channels = output.size // max(height * width, 1)
         shape = {"NHWC": (1, height, width, channels), "NCHW": (1, channels, height, width), "flat": (1, output.size)}
-        if output.shape != shape[layout] or channels not in _CHANNELS or output.size % (height * width):
+        if output.shape != shape[layout] or channels not in CHANNELS or output.size % (height * width):
             raise _unusable(f"an output of the input's size, {expected}", shown)
         if layout == "NCHW":
             return np.moveaxis(output[0], 0, 2)
         return output.reshape(height, width, channels)
+
+
+@dataclass(frozen=True)
+class Passes:
+    """How a model gets through an image: whole and padded, or tile by tile."""
+
+    size: tuple[int, int]
+    """Height and width of what one pass is given."""
+    count: int
+
+
+def plan_passes(model: Model, inputs: Sequence[Tensor], height: int, width: int) -> Passes:
+    """Return how a model gets through an image of a size.
+
+    Args:
+        model: the contract.
+        inputs: the model's inputs as the file describes them.
+        height: of the image.
+        width: of the image.
+
+    Raises:
+        ModelProblem: it is fixed to a smaller size, and the contract allows no tiles.
+    """
+    rows, columns = fixed_size(model, inputs)
+    multiple = model.size_multiple
+    wanted = (rows or -(-height // multiple) * multiple, columns or -(-width // multiple) * multiple)
+    if wanted[0] >= height and wanted[1] >= width:
+        return Passes(wanted, 1)
+    if model.tile_overlap is None:
+        raise _mismatch(
+            f"images of at most {wanted[1]}×{wanted[0]} pixels, the size that the file is fixed to",
+            f"{width}×{height}",
+            "Set tile_overlap in [model] to have larger images cut into tiles, or export with open sizes.",
+        )
+    cut = [tile for tile, whole in zip(wanted, (height, width), strict=True) if tile < whole]
+    if model.tile_overlap >= min(cut):
+        raise _mismatch(f"tiles larger than their overlap of {model.tile_overlap} pixels", f"{wanted[1]}×{wanted[0]}")
+    along = [len(starts(max(n, t), t, model.tile_overlap)) for n, t in zip((height, width), wanted, strict=True)]
+    return Passes(wanted, along[0] * along[1])
+
+
+def fixed_size(model: Model, inputs: Sequence[Tensor]) -> tuple[int | None, int | None]:
+    """Return the height and width that a file is fixed to; None where it leaves them open.
+
+    Raises:
+        ModelProblem: its inputs are fixed to different sizes.
+    """
+    if model.layout == "flat":
+        return None, None
+    row_axis, column_axis, _ = AXES[model.layout]
+    shapes = [t.shape for t in inputs if t.shape is not None]
+    rows = {s[row_axis] for s in shapes} - {None}
+    columns = {s[column_axis] for s in shapes} - {None}
+    if len(rows) > 1 or len(columns) > 1:
+        raise _mismatch("inputs of one size", f"a file with inputs fixed to heights {rows} and widths {columns}")
+    return next(iter(rows), None), next(iter(columns), None)
 
 
 def _mismatch(

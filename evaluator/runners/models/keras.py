@@ -18,8 +18,11 @@ from evaluator.runners.models.problem import Foreign, loading, runtime
 from evaluator.runners.models.tensorflow import described, framework
 
 
-class _Keras:
+class KerasModel:
+    """A Keras model that takes tensors by name. See `Loaded`."""
+
     def __init__(self, model: Foreign, names: list[str], artefact: Artefact) -> None:
+        """Take a model, and the names of its inputs in the order of the manifest."""
         described_by_name = {tensor.name: described(tensor) for tensor in model.inputs}
         self.inputs = tuple(described_by_name[name] for name in names)
         self._model = model
@@ -46,4 +49,4 @@ def load(path: Path, artefact: Artefact, names: Sequence[str], threads: int) -> 
     with loading("a Keras file that Keras loads in its safe mode"):
         model = keras.saving.load_model(str(path), compile=False, safe_mode=True)
         offered = [tensor.name for tensor in model.inputs]
-    return _Keras(model, pick_inputs(artefact, names, offered), artefact)
+    return KerasModel(model, pick_inputs(artefact, names, offered), artefact)

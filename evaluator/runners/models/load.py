@@ -29,7 +29,11 @@ class _Adapter(Protocol):
 
 
 def load_model(
-    folder: Path, manifest: Manifest, role: Literal["quality", "latency"] = "quality", threads: int = 1
+    folder: Path,
+    manifest: Manifest,
+    role: Literal["quality", "latency"] = "quality",
+    threads: int = 1,
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> Restorer:
     """Load what a submission of kind `model` or `python` brings.
 
@@ -38,6 +42,7 @@ def load_model(
         manifest: its manifest.
         role: which artefact; where there is no `latency` artefact, `quality` is both. Python code has no roles.
         threads: how many threads the framework may use for one operation.
+        device: where a model of torch runs; Python code decides for itself.
 
     Raises:
         ModelProblem: the file is missing, unsafe, of another format, or cannot be loaded.
@@ -45,18 +50,53 @@ def load_model(
     """
     if manifest.python is not None:
         return PythonRestorer(folder, manifest.python.entry)
+    if manifest.network is not None and manifest.model is not None:
+        from evaluator.runners.models.network import load_network
+
+        network = load_network(folder, manifest.network.entry, manifest.model, threads)
+        return ModelRestorer(manifest.model, placed(network, device))
     if manifest.model is None or manifest.artefacts is None:
         raise ValueError("there is no model in a submission of outputs")
-    artefact = manifest.artefacts.quality
-    if role == "latency" and manifest.artefacts.latency is not None:
-        artefact = manifest.artefacts.latency
-    path = _checked(folder, artefact)
+    artefact = chosen_artefact(manifest, role)
+    path = checked(folder, artefact)
     adapter: _Adapter = importlib.import_module(f"evaluator.runners.models.{_MODULES[artefact.format]}")
-    return ModelRestorer(manifest.model, adapter.load(path, artefact, manifest.model.inputs, threads))
+    loaded = adapter.load(path, artefact, manifest.model.inputs, threads)
+    return ModelRestorer(manifest.model, placed(loaded, device))
 
 
-def _checked(folder: Path, artefact: Artefact) -> Path:
-    """Return the artefact's path; it and, of a folder, all in it must be plain files with one name each."""
+def placed(loaded: Loaded, device: Literal["cpu", "cuda"]) -> Loaded:
+    """Return a loaded model where it is to run.
+
+    Raises:
+        ModelProblem: its framework is only run on the processor here, or there is no such device.
+    """
+    if device == "cpu":
+        return loaded
+    from evaluator.runners.models.torchscript import TorchModule
+
+    if not isinstance(loaded, TorchModule):
+        raise ModelProblem(
+            "device",
+            expected="a model of torch (TorchScript, torch.export, or a network in code) to run on CUDA",
+            got="a model of another framework",
+            fix="Leave out --device, or hand it in for torch.",
+        )
+    loaded.to_cuda()
+    return loaded
+
+
+def chosen_artefact(manifest: Manifest, role: Literal["quality", "latency"]) -> Artefact:
+    """Return the artefact for a role; where there is none for latency, quality is both."""
+    assert manifest.artefacts is not None  # noqa: S101 - asked of models only
+    return (manifest.artefacts.latency if role == "latency" else None) or manifest.artefacts.quality
+
+
+def checked(folder: Path, artefact: Artefact) -> Path:
+    """Return the artefact's path; it and, of a folder, all in it must be plain files with one name each.
+
+    Raises:
+        ModelProblem: it is missing, a link, or of another kind.
+    """
     path = folder
     for part in Path(artefact.file).parts:
         path = path / part

@@ -25,17 +25,7 @@ class PythonRestorer:
         Raises:
             ModelProblem: there is no such module or function, or the module cannot be imported.
         """
-        module_name, _, function_name = entry.partition(":")
-        module = _import(folder.resolve(), module_name)
-        function = getattr(module, function_name, None)
-        if not callable(function):
-            raise ModelProblem(
-                "model-load",
-                expected=f"a function {function_name} in {module_name}, as entry says",
-                got="none of that name",
-                fix="Correct entry in [python].",
-            )
-        self._function: Callable[..., Any] = function
+        self._function = import_entry(folder, entry, "[python]")
 
     def restore(self, inputs: Sequence[Pixels]) -> Restored:
         """See `Restorer`; the output is the array as it was returned."""
@@ -55,6 +45,30 @@ class PythonRestorer:
                 fix="Return a numpy array of one of these types.",
             )
         return Restored(np.ascontiguousarray(output))
+
+
+def import_entry(folder: Path, entry: str, table: str) -> Callable[..., Any]:
+    """Import `module:function` from a folder.
+
+    Args:
+        folder: where the module lies.
+        entry: module and function.
+        table: the manifest's table that names it, for messages.
+
+    Raises:
+        ModelProblem: there is no such module or function, or the module cannot be imported.
+    """
+    module_name, _, function_name = entry.partition(":")
+    function = getattr(_import(folder.resolve(), module_name), function_name, None)
+    if not callable(function):
+        raise ModelProblem(
+            "model-load",
+            expected=f"a function {function_name} in {module_name}, as entry says",
+            got="none of that name",
+            fix=f"Correct entry in {table}.",
+        )
+    found: Callable[..., Any] = function
+    return found
 
 
 def _import(folder: Path, name: str) -> Foreign:

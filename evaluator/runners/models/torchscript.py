@@ -14,7 +14,7 @@ from evaluator.ingest.manifest import Artefact
 from evaluator.runners.models.care_torch import check_torchscript
 from evaluator.runners.models.contract import Loaded, Tensor
 from evaluator.runners.models.names import pick_inputs, pick_output
-from evaluator.runners.models.problem import Foreign, loading, runtime
+from evaluator.runners.models.problem import Foreign, ModelProblem, loading, runtime
 
 
 class TorchModule:
@@ -35,17 +35,49 @@ class TorchModule:
         self._module = module
         self._artefact = artefact
         self._order = order
+        self._device = "cpu"
+        self.device_seconds: float | None = None
+        """What the last run took on the device alone, copies left out; None of the processor."""
+
+    def to_cuda(self) -> None:
+        """Move the module to the first CUDA device.
+
+        Raises:
+            ModelProblem: there is none that this process can see.
+        """
+        if not self._torch.cuda.is_available():
+            raise ModelProblem(
+                "device",
+                expected="a CUDA device",
+                got="none that this process sees (isolation hides devices)",
+                fix="Leave out --device; or, for a model that you trust, set EVALUATOR_SANDBOX=limits.",
+            )
+        with loading("a module that can be moved to CUDA"):
+            self._module = self._module.to("cuda")
+        self._device = "cuda"
 
     def run(self, tensors: list[NDArray[Any]]) -> NDArray[Any]:
         """See `Loaded`."""
         arguments = dict(zip(self._order, tensors, strict=True))
+        given = [self._torch.from_numpy(arguments[i]).to(self._device) for i in range(len(arguments))]
         with self._torch.inference_mode():
-            output = self._module(*(self._torch.from_numpy(arguments[i]) for i in range(len(arguments))))
+            output = self._timed(given) if self._device == "cuda" else self._module(*given)
         if isinstance(output, dict):
             output = output[pick_output(self._artefact, list(output))]
         elif isinstance(output, list | tuple):
             output = output[int(pick_output(self._artefact, [str(i) for i in range(len(output))]))]
-        return np.asarray(output.detach().numpy())
+        return np.asarray(output.detach().cpu().numpy())
+
+    def _timed(self, given: list[Foreign]) -> Foreign:
+        """Run between two events of the device: its own clock, and no work of before or after."""
+        begin, end = (self._torch.cuda.Event(enable_timing=True) for _ in range(2))
+        self._torch.cuda.synchronize()
+        begin.record()
+        output = self._module(*given)
+        end.record()
+        self._torch.cuda.synchronize()
+        self.device_seconds = begin.elapsed_time(end) / 1000
+        return output
 
 
 def load(path: Path, artefact: Artefact, names: Sequence[str], threads: int) -> Loaded:

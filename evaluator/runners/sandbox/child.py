@@ -17,7 +17,7 @@ from typing import IO, Self
 
 from evaluator.runners.sandbox.command import Request, processes
 from evaluator.runners.sandbox.levels import Level
-from evaluator.runners.sandbox.usage import short_of, usage
+from evaluator.runners.sandbox.usage import forget_peaks, short_of, usage
 
 _TICK_S = 0.1
 _END_S = 30.0
@@ -95,6 +95,16 @@ class Child:
         if self.running:
             self._look()
         return self._peak
+
+    @property
+    def resident(self) -> int:
+        """The memory that it has resident now, in bytes."""
+        return usage(self._root, own=self._level is Level.NONE).resident
+
+    def forget_peak(self) -> None:
+        """Begin to look for the peak of its memory anew, as far as the system allows; else the old one stays."""
+        forget_peaks(self._root, own=self._level is Level.NONE)
+        self._peak = 0
 
     def log(self) -> str:
         """Return what it wrote to standard error so far, fit for printing: whatever is not plain text is escaped."""

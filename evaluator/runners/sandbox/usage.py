@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from dataclasses import dataclass
@@ -24,12 +25,8 @@ class Usage:
 
 def usage(pid: int, *, own: bool) -> Usage:
     """Add up what the descendants of a process use, and with `own` the process itself; nothing outside Linux."""
-    if sys.platform != "linux":
-        return Usage(0, 0, 0)
-    from evaluator.runners.sandbox.confine import descendants
-
     resident = peak = threads = 0
-    for number in (*([pid] if own else []), *descendants(pid)):
+    for number in _family(pid, own=own):
         try:
             text = Path(f"/proc/{number}/status").read_text(encoding="utf-8", errors="replace")
         except OSError:
@@ -39,6 +36,21 @@ def usage(pid: int, *, own: bool) -> Usage:
         peak = max(peak, _kib(fields.get("VmHWM")))
         threads += int(fields.get("Threads", "0"))
     return Usage(resident, max(peak, resident), threads)
+
+
+def forget_peaks(pid: int, *, own: bool) -> None:
+    """Have the system begin anew with the peaks of the processes that `usage` looks at, where it is allowed."""
+    for number in _family(pid, own=own):
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{number}/clear_refs").write_text("5", encoding="ascii")
+
+
+def _family(pid: int, *, own: bool) -> list[int]:
+    if sys.platform != "linux":
+        return []
+    from evaluator.runners.sandbox.confine import descendants
+
+    return [*([pid] if own else []), *descendants(pid)]
 
 
 def _kib(value: str | None) -> int:

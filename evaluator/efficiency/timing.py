@@ -1,0 +1,97 @@
+"""Time a model against a reference, run and run about, so that what else the machine does hits both alike."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+Run = Callable[[], float]
+"""Runs once and returns the seconds that it took."""
+
+WARM_UP = 2
+FEWEST = 5
+MOST = 40
+BUDGET_S = 12.0
+SURE = 0.01
+"""Relative half width of the ratio's interval at which enough was measured."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Times of a model and, pair by pair, of the reference beside it."""
+
+    seconds: tuple[float, ...]
+    reference: tuple[float, ...]
+    """Empty without a reference, or where it failed."""
+
+    @property
+    def median(self) -> float:
+        """Of the model, in seconds."""
+        return statistics.median(self.seconds)
+
+    @property
+    def p95(self) -> float:
+        """By nearest rank: at least 95 % of the runs took no longer."""
+        return sorted(self.seconds)[math.ceil(0.95 * len(self.seconds)) - 1]
+
+    @property
+    def spread(self) -> float:
+        """The interquartile range over the median."""
+        return _range(self.seconds) / self.median
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times as fast as the reference: the median over pairs of reference time by model time."""
+        pairs = _ratios(self.seconds, self.reference)
+        return statistics.median(pairs) if pairs else None
+
+    @property
+    def ratio_spread(self) -> float | None:
+        """The interquartile range of the pairs' ratios over their median."""
+        pairs = _ratios(self.seconds, self.reference)
+        return _range(pairs) / statistics.median(pairs) if pairs else None
+
+
+def interleave(model: Run, reference: Run | None, *, budget_s: float = BUDGET_S) -> Timed:
+    """Run a model and a reference in turns, in the order A B B A, until their ratio is known well enough.
+
+    Load that lasts longer than a pair slows both and leaves the ratio; a burst that hits one run of a pair is an
+    outlier, which the median leaves out; B A after A B cancels a machine that grows slower or faster all the time.
+
+    Args:
+        model: runs the model once.
+        reference: runs the reference once; None: the model alone.
+        budget_s: seconds after which no further pair is begun once there are five.
+    """
+    runs = [model, reference] if reference else [model]
+    for _ in range(WARM_UP):
+        for run in runs:
+            run()
+    times: list[list[float]] = [[] for _ in runs]
+    end = time.monotonic() + budget_s
+    while len(times[0]) < MOST and not (len(times[0]) >= FEWEST and (time.monotonic() > end or _sure(times))):
+        order = range(len(runs)) if len(times[0]) % 2 == 0 else reversed(range(len(runs)))
+        for i in order:
+            times[i].append(runs[i]())
+    return Timed(tuple(times[0]), tuple(times[1]) if reference else ())
+
+
+def _sure(times: Sequence[Sequence[float]]) -> bool:
+    values = _ratios(times[0], times[1]) if len(times) > 1 else list(times[0])
+    # Of a median of n values the standard error is about 0.93 interquartile ranges / sqrt(n).
+    width = 2 * 0.93 * _range(values) / math.sqrt(len(values))
+    return len(values) >= 2 * FEWEST and width < SURE * statistics.median(values)
+
+
+def _ratios(seconds: Sequence[float], reference: Sequence[float]) -> list[float]:
+    return [b / a for a, b in zip(seconds, reference, strict=True)] if reference else []
+
+
+def _range(values: Sequence[float]) -> float:
+    if len(values) < 2:
+        return 0.0
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return high - low
