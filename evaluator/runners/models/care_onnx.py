@@ -13,8 +13,15 @@ _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")  # what ONNX Runtime i
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]*")
 
 
-def check_onnx(path: Path) -> None:
+def check_onnx(path: Path, *, foreign: bool = False) -> Foreign:
     """Refuse files with operators from outside, and data outside of the file's folder.
+
+    Args:
+        path: the file.
+        foreign: whether operators from outside do no harm, because none is run.
+
+    Returns:
+        The file's `ModelProto`, without the data that lies in other files.
 
     Raises:
         ModelProblem: it is unsafe, or no ONNX file.
@@ -24,7 +31,7 @@ def check_onnx(path: Path) -> None:
         model = onnx.load(str(path), load_external_data=False)
     own = {(function.domain, function.name) for function in model.functions}
     bodies = [model.graph, *model.functions]
-    for body in bodies:
+    for body in () if foreign else bodies:
         for node in _nodes(body, onnx):
             if node.domain not in _DOMAINS and (node.domain, node.op_type) not in own:
                 raise unsafe("operators of ONNX and ONNX Runtime", f"{node.op_type!r} of the domain {node.domain!r}")
@@ -34,6 +41,7 @@ def check_onnx(path: Path) -> None:
                 _check_data(path.parent, {entry.key: entry.value for entry in tensor.external_data})
     with loading("a valid ONNX file"):
         onnx.checker.check_model(str(path))
+    return model
 
 
 def _nodes(body: Foreign, onnx: Foreign) -> Iterator[Foreign]:
