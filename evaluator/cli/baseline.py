@@ -20,14 +20,9 @@ def command() -> None:
 def list_baselines(output_format: str) -> None:
     """List the baselines."""
     from evaluator.cli.output import print_json, print_table
-    from evaluator.ingest import FILE_NAME, Manifest, baseline_names, baselines_folder
-    from evaluator.typed_toml import parse_toml
+    from evaluator.ingest import baseline_manifest, baseline_names
 
-    found = {}
-    for name in baseline_names():
-        manifest, _ = parse_toml(Manifest, (baselines_folder() / name / FILE_NAME).read_bytes(), name, "manifest")
-        if manifest:
-            found[name] = manifest
+    found = {name: baseline_manifest(name) for name in baseline_names()}
     if output_format == "json":
         print_json({name: {"method": m.method, "description": m.description} for name, m in found.items()})
         return

@@ -13,19 +13,43 @@ Run = Callable[[], float]
 
 WARM_UP = 2
 FEWEST = 5
-MOST = 40
-BUDGET_S = 12.0
+MOST = 20
+BUDGET_S = 5.0
+ROUNDS = 3
 SURE = 0.01
 """Relative half width of the ratio's interval at which enough was measured."""
 
 
 @dataclass(frozen=True)
-class Timed:
-    """Times of a model and, pair by pair, of the reference beside it."""
+class Round:
+    """Times of a model and, pair by pair, of the reference beside it, in one process each."""
 
     seconds: tuple[float, ...]
     reference: tuple[float, ...]
     """Empty without a reference, or where it failed."""
+
+    @property
+    def ratio(self) -> float | None:
+        """The median over pairs of reference time by model time."""
+        pairs = _ratios(self.seconds, self.reference)
+        return statistics.median(pairs) if pairs else None
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Times of several rounds, each in processes of its own."""
+
+    rounds: tuple[Round, ...]
+
+    @property
+    def seconds(self) -> tuple[float, ...]:
+        """Of the model, all rounds."""
+        return tuple(s for r in self.rounds for s in r.seconds)
+
+    @property
+    def reference(self) -> tuple[float, ...]:
+        """Of the reference, all rounds."""
+        return tuple(s for r in self.rounds for s in r.reference)
 
     @property
     def median(self) -> float:
@@ -44,18 +68,21 @@ class Timed:
 
     @property
     def ratio(self) -> float | None:
-        """How many times as fast as the reference: the median over pairs of reference time by model time."""
-        pairs = _ratios(self.seconds, self.reference)
-        return statistics.median(pairs) if pairs else None
+        """How many times as fast as the reference: the median over rounds of each one's median over pairs."""
+        found = self._ratios()
+        return statistics.median(found) if found else None
 
     @property
     def ratio_spread(self) -> float | None:
-        """The interquartile range of the pairs' ratios over their median."""
-        pairs = _ratios(self.seconds, self.reference)
-        return _range(pairs) / statistics.median(pairs) if pairs else None
+        """How far the rounds' ratios lie apart, over the ratio."""
+        found = self._ratios()
+        return (max(found) - min(found)) / statistics.median(found) if found else None
+
+    def _ratios(self) -> list[float]:
+        return [r.ratio for r in self.rounds if r.ratio is not None]
 
 
-def interleave(model: Run, reference: Run | None, *, budget_s: float = BUDGET_S) -> Timed:
+def interleave(model: Run, reference: Run | None, *, budget_s: float = BUDGET_S) -> Round:
     """Run a model and a reference in turns, in the order A B B A, until their ratio is known well enough.
 
     Load that lasts longer than a pair slows both and leaves the ratio; a burst that hits one run of a pair is an
@@ -76,7 +103,7 @@ def interleave(model: Run, reference: Run | None, *, budget_s: float = BUDGET_S)
         order = range(len(runs)) if len(times[0]) % 2 == 0 else reversed(range(len(runs)))
         for i in order:
             times[i].append(runs[i]())
-    return Timed(tuple(times[0]), tuple(times[1]) if reference else ())
+    return Round(tuple(times[0]), tuple(times[1]) if reference else ())
 
 
 def _sure(times: Sequence[Sequence[float]]) -> bool:

@@ -1,6 +1,12 @@
 """Open a submission: manifest, archives, matching of outputs to cases, and the door through which files are read."""
 
-from evaluator.ingest.baselines import baseline_names, baselines_folder, is_baseline
+from evaluator.ingest.baselines import (
+    baseline_kind,
+    baseline_manifest,
+    baseline_names,
+    baselines_folder,
+    is_baseline,
+)
 from evaluator.ingest.detections import read_detections
 from evaluator.ingest.manifest import FILE_NAME, Manifest
 from evaluator.ingest.reader import Expected, Reading, examine, fetch, judge, read_output, suspect_range
@@ -17,6 +23,8 @@ __all__ = [
     "Submission",
     "TarSource",
     "ZipSource",
+    "baseline_kind",
+    "baseline_manifest",
     "baseline_names",
     "baselines_folder",
     "examine",

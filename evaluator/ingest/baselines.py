@@ -5,7 +5,10 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from evaluator.findings import EvaluatorError
+from evaluator.ingest.manifest import FILE_NAME, Manifest
 from evaluator.shipped import shipped_folder
+from evaluator.typed_toml import parse_toml
 
 
 @cache
@@ -16,7 +19,25 @@ def baselines_folder() -> Path:
 
 def baseline_names() -> list[str]:
     """Return the names of the baselines."""
-    return sorted(p.parent.name for p in baselines_folder().glob("*/submission.toml"))
+    return sorted(p.parent.name for p in baselines_folder().glob(f"*/{FILE_NAME}"))
+
+
+def baseline_manifest(name: str) -> Manifest:
+    """Return a baseline's manifest.
+
+    Raises:
+        EvaluatorError: it is damaged.
+    """
+    file = baselines_folder() / name / FILE_NAME
+    manifest, findings = parse_toml(Manifest, file.read_bytes(), str(file), "manifest")
+    if manifest is None:
+        raise EvaluatorError(f"The baseline {name} is damaged.", findings)
+    return manifest
+
+
+def baseline_kind(path: Path) -> str:
+    """Return the kind of submission that a baseline's folder holds; empty for any other path."""
+    return baseline_manifest(path.resolve().name).kind if is_baseline(path) else ""
 
 
 def is_baseline(path: Path) -> bool:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -237,6 +237,12 @@ class Workers:
             seen = [connection.resident() for connection in self._started]
         return sum(now for now, _ in seen), sum(peak for _, peak in seen)
 
+    def pin(self, processors: Collection[int]) -> None:
+        """Have them run on some processors only, as far as the system allows."""
+        with self._lock:
+            for connection in self._started:
+                connection.pin(processors)
+
     def forget_peak(self) -> None:
         """Begin to look for the peak of their memory anew."""
         with self._lock:
@@ -365,6 +371,9 @@ class _Connection:
 
     def resident(self) -> tuple[int, int]:
         return self._child.resident, self._child.resident_peak
+
+    def pin(self, processors: Collection[int]) -> None:
+        self._child.pin(processors)
 
     def forget_peak(self) -> None:
         self._child.forget_peak()

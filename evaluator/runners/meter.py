@@ -6,6 +6,7 @@ itself could say anything.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +69,12 @@ class Meter:
     role: Role = "latency"
     threads: int = 1
     device: Device = "cpu"
+
+    @property
+    def processors(self) -> list[int]:
+        """The processors that runs are timed on: the last ones, as many as threads."""
+        usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        return usable[-self.threads :]
 
     @property
     def _opening(self) -> dict[str, Any]:

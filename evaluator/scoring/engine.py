@@ -36,7 +36,7 @@ from evaluator.results import (
 )
 from evaluator.results.store import JOURNAL
 from evaluator.scoring import suspicions
-from evaluator.scoring.jobs import ModelOutputs, CaseJob, CaseResult, run_case
+from evaluator.scoring.jobs import CaseJob, CaseResult, ModelOutputs, run_case
 from evaluator.scoring.journal import Journal
 from evaluator.scoring.opening import NONE, Opened, Opener, Permissions
 from evaluator.scoring.profile import Subject, count_scored

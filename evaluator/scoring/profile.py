@@ -13,7 +13,7 @@ from evaluator._version import __version__
 from evaluator.efficiency import this_machine
 from evaluator.efficiency.cost import OUT_OF_MEMORY, OUT_OF_TIME, Cost, Timing
 from evaluator.efficiency.counts import Counts, Layer, Uncounted, count, layers
-from evaluator.efficiency.timing import BUDGET_S, Timed, interleave
+from evaluator.efficiency.timing import BUDGET_S, ROUNDS, Timed, interleave
 from evaluator.findings import EvaluatorError, Finding, Severity, did_you_mean
 from evaluator.images import Pixels
 from evaluator.ingest import Manifest, baseline_names, baselines_folder, open_submission
@@ -250,6 +250,8 @@ class Bench:
     threads: int = 1
     device: Device = "cpu"
     budget_s: float = BUDGET_S
+    """Seconds for each round at one size."""
+    rounds: int = ROUNDS
 
 
 def time_runs(subject: Subject, sizes: Sequence[Size], bench: Bench, profile: Profile, say: Say) -> None:
@@ -271,21 +273,34 @@ def time_runs(subject: Subject, sizes: Sequence[Size], bench: Bench, profile: Pr
 
 
 def _time_at(subject: Subject, size: Size, bench: Bench, profile: Profile) -> Timing:
-    meter, images = _meter(subject, bench), _Images(subject, size)
+    meter = Meter(subject.runner, "latency", bench.threads, bench.device)
+    beside = bench.reference and Meter(bench.reference.runner, "latency", bench.threads, bench.device)
     try:
-        memory = meter.memory(images.next())
-        reference = _ready(bench, size, profile)
-        try:
-            timed = interleave(_runs(meter, images), reference, budget_s=bench.budget_s)
-        except _ReferenceFailed as failure:
-            _note(profile, failure.finding, size)
-            timed = interleave(_runs(meter, images), None, budget_s=bench.budget_s)
+        memory = meter.memory(Images(subject, size).next())
+        rounds = []
+        for _ in range(bench.rounds):
+            try:
+                reference = beside and _guarded(runs(beside, Images(bench.reference, size)))
+                rounds.append(interleave(runs(meter, Images(subject, size)), reference, budget_s=bench.budget_s))
+            except _ReferenceFailed as failure:
+                _note(profile, failure.finding, size)
+                beside = None
+                rounds = [interleave(runs(meter, Images(subject, size)), None, budget_s=bench.budget_s)]
+            finally:
+                _end(subject, bench)
     except RunFailed as failure:
         _note(profile, failure.finding, size)
         return _timing(subject, bench, size, failure=_reason(failure))
     finally:
-        subject.runner.workers.close()
-    return _timing(subject, bench, size, timed=timed, memory=memory)
+        _end(subject, bench)
+    return _timing(subject, bench, size, timed=Timed(tuple(rounds)), memory=memory)
+
+
+def _end(subject: Subject, bench: Bench) -> None:
+    """End the processes: where the next ones have their memory may be faster or slower than where these had it."""
+    subject.runner.workers.close()
+    if bench.reference is not None:
+        bench.reference.runner.workers.close()
 
 
 class _ReferenceFailed(Exception):
@@ -294,30 +309,25 @@ class _ReferenceFailed(Exception):
         self.finding = finding
 
 
-def _meter(subject: Subject, bench: Bench) -> Meter:
-    return Meter(subject.runner, "latency", bench.threads, bench.device)
-
-
-def _ready(bench: Bench, size: Size, profile: Profile) -> Callable[[], float] | None:
-    if bench.reference is None:
-        return None
-    run = _runs(_meter(bench.reference, bench), _Images(bench.reference, size))
+def _guarded(run: Callable[[], float]) -> Callable[[], float]:
+    """Return what runs the reference, whose failure is not the model's."""
 
     def guarded() -> float:
         try:
             return run()
         except RunFailed as failure:
-            got = f"the reference gave none: {failure.finding.got}"
+            finding = failure.finding
+            fix = "There is no ratio at this size."
             raise _ReferenceFailed(
-                Finding.warning(
-                    "cost-reference", "", f"a time of {profile.submission}'s reference", got, "There is no ratio."
-                )
+                Finding.warning("cost-reference", "", "a time of the reference", finding.got, fix)
             ) from None
 
     return guarded
 
 
-def _runs(meter: Meter, images: _Images) -> Callable[[], float]:
+def runs(meter: Meter, images: Images) -> Callable[[], float]:
+    """Return what runs a model once, on an image that it has not seen, and returns the seconds."""
+
     def run() -> float:
         meter.hold(images.next())
         return meter.again()
@@ -325,16 +335,18 @@ def _runs(meter: Meter, images: _Images) -> Callable[[], float]:
     return run
 
 
-class _Images:
+class Images:
     """Noise images for every input of a model, another one each time: an answer that was kept does not fit."""
 
     def __init__(self, subject: Subject, size: Size) -> None:
+        """Prepare images of a size."""
         table = subject.manifest.model or subject.manifest.python
         self._names = table.inputs if table else ("input",)
         self._noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
         self._times = 0
 
     def next(self) -> Mapping[str, Pixels]:
+        """Return the next images, by input."""
         self._times += 1
         return {
             name: Pixels(np.roll(self._noise, self._times + 7 * i, axis=0), 255.0) for i, name in enumerate(self._names)

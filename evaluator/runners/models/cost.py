@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,8 +149,6 @@ def _of_python(restorer: PythonRestorer, inputs: int, height: int, width: int) -
     """Return the operators of torch that run in a submission's own function, on gray noise."""
     random = np.random.default_rng(0)
     images = [Pixels(random.integers(0, 256, (height, width, 3), np.uint8), 255.0) for _ in range(inputs)]
-    import sys
-
     if "torch" not in sys.modules:
         finding = Finding.warning(
             "cost-unseen",

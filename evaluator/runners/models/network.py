@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from evaluator.efficiency.ops import Graph
 from evaluator.ingest.manifest import Artefact, Model
 from evaluator.runners.models.contract import Loaded, Tensor
-from evaluator.runners.models.graphs import GraphReader
+from evaluator.runners.models.graphs import GraphReader, Input
 from evaluator.runners.models.problem import Foreign, ModelProblem, one_line
 from evaluator.runners.models.python import import_entry
 
@@ -44,9 +47,21 @@ def open_network(folder: Path, entry: str, model: Model) -> GraphReader:
         from evaluator.runners.models.graphs.tensorflow import model_reader
 
         return model_reader(network)
-    from evaluator.runners.models.graphs.torch import module_reader
+    return _Module(network, model)
 
-    return module_reader(network, model.inputs)
+
+class _Module:
+    """A torch module. See `GraphReader`."""
+
+    def __init__(self, module: Foreign, model: Model) -> None:
+        self._module = module
+        self.inputs = tuple(Input(name, Tensor(None, None)) for name in model.inputs)
+
+    def read(self, shapes: Sequence[tuple[int, ...]]) -> Graph:
+        """See `GraphReader`."""
+        from evaluator.runners.models.graphs.torch import module_graph
+
+        return module_graph(self._module, shapes)
 
 
 def network_layout(folder: Path, entry: str) -> str:
@@ -85,8 +100,6 @@ def _build(folder: Path, entry: str) -> Foreign:
 
 def _is(network: Foreign, module: str, name: str) -> bool:
     """Tell whether a network is of a framework's class, without loading the framework for it."""
-    import sys
-
     found: Foreign = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
