@@ -38,9 +38,7 @@ def build() -> nn.Module:
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if name.endswith("weight"):
-                nn.init.trunc_normal_(
-                    parameter, std=_SPREAD, a=-2 * _SPREAD, b=2 * _SPREAD, generator=generator
-                )
+                nn.init.trunc_normal_(parameter, std=_SPREAD, a=-2 * _SPREAD, b=2 * _SPREAD, generator=generator)
             else:
                 parameter.fill_(_SPREAD)
     return network

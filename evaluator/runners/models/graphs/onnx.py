@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,8 @@ class _Onnx:
         model.CopyFrom(self._model)
         set_inputs(model, _inputs(model.graph), shapes, self._file)
         with loading("an ONNX file whose shapes can be inferred"):
-            return _Reading(model, infer(model), self._were, self._file).graph()
+            shapes_of, computed = infer(model)
+            return _Reading(model, shapes_of, computed, self._were, self._file).graph()
 
 
 def _inputs(graph: Foreign) -> list[Foreign]:
@@ -78,13 +79,20 @@ def _type(onnx: Foreign, elem_type: int) -> str:
 class _Reading:
     """One pass over a graph whose shapes are known."""
 
-    def __init__(self, model: Foreign, shapes: dict[str, Shape | None], were: dict[str, Foreign], file: str) -> None:
+    def __init__(
+        self,
+        model: Foreign,
+        shapes: dict[str, Shape | None],
+        computed: set[str],
+        were: dict[str, Foreign],
+        file: str,
+    ) -> None:
         self._onnx = runtime("onnx", "onnx")
         self._nodes = model.graph.node
         self._shapes = shapes
         self._were = were
         self._file = file
-        self._weights = _Weights(self._onnx, model.graph)
+        self._weights = _Weights(self._onnx, model.graph, computed)
         self._open: list[str] = []
         self._branches: list[str] = []
         self._loops: list[str] = []
@@ -95,7 +103,7 @@ class _Reading:
         return Graph(parameters=self._weights.total, ops=tuple(ops), findings=tuple(self._findings()))
 
     def _ops(self, node: Foreign) -> Iterator[Op]:
-        was = self._were.get(node.output[0], node)
+        was: Foreign = self._were.get(node.output[0], node)
         # A matrix product may be written as an Einstein sum to have its shape inferred.
         read = was if was.op_type in ("FusedMatMul", "Attention") else node
         attributes = {a.name: self._onnx.helper.get_attribute_value(a) for a in read.attribute}
@@ -124,7 +132,7 @@ class _Reading:
             else was.op_type
         )
         try:
-            fields = described(kind or "unknown", word, shapes, output, attributes, dense=dense)
+            fields = described(kind or "unknown", word, shapes, attributes, dense=dense)
             yield Op.model_validate({**plain, **fields})
         except (ValueError, ValidationError):
             self._open.append(named["operator"])
@@ -191,10 +199,12 @@ class _Reading:
 class _Weights:
     """The parameters among a graph's constants, each once."""
 
-    def __init__(self, onnx: Foreign, graph: Foreign) -> None:
+    def __init__(self, onnx: Foreign, graph: Foreign, computed: Collection[str] = ()) -> None:
         self._onnx = onnx
         self.total = 0
-        self._initialisers = {t.name: (prod(t.dims), is_real(t.data_type)) for t in graph.initializer}
+        self._initialisers = {
+            t.name: (prod(t.dims), is_real(t.data_type)) for t in graph.initializer if t.name not in computed
+        }
         self._constants: dict[str, int] = {}
         self._roots = {name: name for name in self._initialisers}
         self._dequantised: set[str] = set()

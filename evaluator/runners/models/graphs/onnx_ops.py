@@ -39,14 +39,14 @@ _WORDS: dict[Kind, str] = {
     "sum": "ReduceSum",
     "max": "ReduceMax GlobalMaxPool",
     "argmax": "ArgMax ArgMin",
-    "reduce": "ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare CumSum CumProd LpPool "
-    "GlobalLpPool",
+    "reduce": "ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare CumSum CumProd "
+    "LpPool GlobalLpPool",
     "max_pool": "MaxPool",
     "avg_pool": "AveragePool",
     "resize": "Resize Upsample",
     "move": "Reshape Flatten Squeeze Unsqueeze Transpose Expand Tile Concat Split Slice Gather GatherElements GatherND "
-    "Scatter ScatterElements ScatterND Pad DepthToSpace SpaceToDepth Cast CastLike BitCast Identity Shape Size Constant "
-    "ConstantOfShape Range EyeLike Trilu OneHot ReverseSequence CenterCropPad Compress NonZero",
+    "Scatter ScatterElements ScatterND Pad DepthToSpace SpaceToDepth Cast CastLike BitCast Identity Shape Size "
+    "Constant ConstantOfShape Range EyeLike Trilu OneHot ReverseSequence CenterCropPad Compress NonZero",
 }
 _KINDS: dict[str, Kind] = {word: kind for kind, words in _WORDS.items() for word in words.split()}
 
@@ -116,7 +116,7 @@ def named_by_hand(name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Foreign:
+class Substitute:
     """An operator of ONNX Runtime, and the one of ONNX that has the same shapes."""
 
     shaped_as: str
@@ -128,27 +128,24 @@ class Foreign:
 
 
 _ACTIVATION = ("activation", "activation_params", "activation_alpha", "activation_beta", "activation_gamma")
-_UNARY = {
-    **dict.fromkeys(("Gelu", "QuickGelu", "FastGelu", "BiasGelu", "QLinearSigmoid", "QLinearLeakyRelu"), "activation"),
-    **dict.fromkeys(("QLinearSoftmax",), "softmax"),
-    **dict.fromkeys(
-        ("SkipLayerNormalization", "SkipSimplifiedLayerNormalization", "GroupNorm", "SkipGroupNorm"), "norm"
-    ),
-    "BiasAdd": "add",
-    "MultiHeadAttention": "attention",
-    "Attention": "attention",
+_UNARY: dict[Kind, str] = {
+    "activation": "Gelu QuickGelu FastGelu BiasGelu QLinearSigmoid QLinearLeakyRelu",
+    "softmax": "QLinearSoftmax",
+    "norm": "SkipLayerNormalization SkipSimplifiedLayerNormalization GroupNorm SkipGroupNorm",
+    "add": "BiasAdd",
+    "attention": "MultiHeadAttention Attention",
 }
-MICROSOFT: dict[str, Foreign] = {
-    "FusedConv": Foreign("Conv", (0, 1, 2), _ACTIVATION),
-    "FusedGemm": Foreign("Gemm", (0, 1, 2), _ACTIVATION),
-    "QGemm": Foreign("Gemm", (0, 3, 6)),
-    "MatMulIntegerToFloat": Foreign("MatMul", (0, 1)),
-    "DynamicQuantizeMatMul": Foreign("MatMul", (0, 1)),
-    "QLinearAdd": Foreign("Add", (0, 3)),
-    "QLinearMul": Foreign("Mul", (0, 3)),
-    "QLinearAveragePool": Foreign("AveragePool", (0,), ("channels_last",)),
-    "QLinearGlobalAveragePool": Foreign("GlobalAveragePool", (0,), ("channels_last",)),
-    **{word: Foreign("Identity", kind=kind) for word, kind in _UNARY.items()},  # type: ignore[arg-type]
+MICROSOFT: dict[str, Substitute] = {
+    "FusedConv": Substitute("Conv", (0, 1, 2), _ACTIVATION),
+    "FusedGemm": Substitute("Gemm", (0, 1, 2), _ACTIVATION),
+    "QGemm": Substitute("Gemm", (0, 3, 6)),
+    "MatMulIntegerToFloat": Substitute("MatMul", (0, 1)),
+    "DynamicQuantizeMatMul": Substitute("MatMul", (0, 1)),
+    "QLinearAdd": Substitute("Add", (0, 3)),
+    "QLinearMul": Substitute("Mul", (0, 3)),
+    "QLinearAveragePool": Substitute("AveragePool", (0,), ("channels_last",)),
+    "QLinearGlobalAveragePool": Substitute("GlobalAveragePool", (0,), ("channels_last",)),
+    **{word: Substitute("Identity", kind=kind) for kind, words in _UNARY.items() for word in words.split()},
 }
 
 
@@ -166,7 +163,6 @@ def described(
     kind: Kind,
     word: str,
     shapes: Sequence[Shape | None],
-    output: Shape,
     attributes: dict[str, Any],
     *,
     dense: bool = False,
@@ -177,52 +173,39 @@ def described(
         kind: what `kind_of` gives.
         word: the operator, or what it is `shaped_as`.
         shapes: of its inputs; None where one is left out.
-        output: shape of its first output.
         attributes: by their names.
         dense: whether the second operand of a matrix product is a weight.
 
     Raises:
         ValueError: a shape is missing.
     """
-    if kind in ("conv", "conv_transpose", "dense", "matmul") and word != "Einsum":
-        positions = _OPERANDS.get(word, (0, 1, 2))
-        operands = [shapes[p] if p < len(shapes) else None for p in positions]
-        first, second = _known(operands[0]), _known(operands[1])
-        bias = len(operands) > 2 and operands[2] is not None
-        if kind in ("conv", "conv_transpose"):
-            return {
-                "kind": kind,
-                "inputs": (first,),
-                "weight": second,
-                "groups": attributes.get("group", 1),
-                "bias": bias,
-            }
-        first = first[::-1] if attributes.get("transA") and kind == "dense" else first
-        if kind == "dense":
-            return {
-                "kind": kind,
-                "inputs": (first,),
-                "weight": second if attributes.get("transB") else second[::-1],
-                "bias": bias,
-            }
-        if attributes.get("transA"):
-            first = (*first[:-2], first[-1], first[-2])
-        if attributes.get("transB"):
-            second = (*second[:-2], second[-1], second[-2])
-        if dense and len(second) == 2:
-            return {"kind": "dense", "inputs": (first,), "weight": second[::-1]}
-        return {"kind": kind, "inputs": (first, second)}
     if word == "Einsum":
-        return _einsum(attributes["equation"].decode(), [_known(s) for s in shapes], output)
+        return _einsum(attributes["equation"].decode(), [_known(s) for s in shapes])
+    if kind in ("conv", "conv_transpose", "dense", "matmul"):
+        return _product(kind, [shapes[p] for p in _OPERANDS.get(word, (0, 1, 2)) if p < len(shapes)], attributes, dense)
     if kind == "attention":
         heads = attributes.get("q_num_heads", attributes.get("num_heads", 1))
         kept = attributes.get("kv_num_heads", heads)
-        wanted = [_known(s) for s in shapes[:3]]
-        return {"kind": kind, "inputs": tuple(map(_heads, wanted, (heads, kept, kept), strict=True))}
+        wanted = zip(shapes[:3], (heads, kept, kept), strict=True)
+        return {"kind": kind, "inputs": tuple(_heads(_known(shape), number) for shape, number in wanted)}
     inputs = tuple(s for s in shapes if s is not None)
     if kind in ("max_pool", "avg_pool"):
         return {"kind": kind, "inputs": inputs[:1], "window": tuple(attributes["kernel_shape"])}
     return {"kind": kind, "inputs": inputs[:64]}
+
+
+def _product(kind: Kind, operands: list[Shape | None], attributes: dict[str, Any], dense: bool) -> dict[str, Any]:
+    first, second = _known(operands[0]), _known(operands[1])
+    bias = len(operands) > 2 and operands[2] is not None
+    if kind in ("conv", "conv_transpose"):
+        return {"kind": kind, "inputs": (first,), "weight": second, "groups": attributes.get("group", 1), "bias": bias}
+    if attributes.get("transA"):
+        first = (*first[:-2], first[-1], first[-2])
+    if attributes.get("transB"):
+        second = (*second[:-2], second[-1], second[-2])
+    if kind == "dense" or (dense and len(second) == 2):
+        return {"kind": "dense", "inputs": (first,), "weight": second[::-1], "bias": bias}
+    return {"kind": kind, "inputs": (first, second)}
 
 
 def _known(shape: Shape | None) -> Shape:
@@ -236,7 +219,7 @@ def _heads(shape: Shape, heads: int) -> Shape:
     return shape if len(shape) == 4 else (shape[0], heads, shape[1], shape[2] // heads)
 
 
-def _einsum(equation: str, shapes: list[Shape], output: Shape) -> dict[str, Any]:
+def _einsum(equation: str, shapes: list[Shape]) -> dict[str, Any]:
     """Return an Einstein sum of two operands as a matrix product; axes of one operand alone are summed beforehand."""
     if len(shapes) != 2:
         return {"kind": "reduce" if len(shapes) == 1 else "unknown", "inputs": tuple(shapes)}
@@ -262,4 +245,4 @@ def _einsum(equation: str, shapes: list[Shape], output: Shape) -> dict[str, Any]
         prod(sizes[axis] for axis in axes)
         for axes in (shared, contracted, labels[0] & wanted - shared, labels[1] & wanted - shared)
     )
-    return {"kind": "matmul", "inputs": ((batch, rows, length), (batch, length, columns)), "output": output}
+    return {"kind": "matmul", "inputs": ((batch, rows, length), (batch, length, columns))}

@@ -14,12 +14,13 @@ from evaluator.runners.models.problem import Foreign, ModelProblem, runtime
 SMALL = 1024
 """Elements of a tensor that may hold sizes."""
 _PASSES = 200
-_SIZES = frozenset(
-    "Shape Size Gather GatherElements GatherND Slice Concat Split Squeeze Unsqueeze Reshape Flatten Transpose Identity "
-    "Cast Add Sub Mul Div Mod Pow Neg Abs Sign Sqrt Floor Ceil Round Min Max Equal Less LessOrEqual Greater "
-    "GreaterOrEqual And Or Not Where ConstantOfShape Range Expand Tile ScatterND ReduceProd ReduceSum ReduceMax "
-    "ReduceMin NonZero".split()
+_WORDS = (
+    "Shape Size Gather GatherElements GatherND Slice Concat Split Squeeze Unsqueeze Reshape Flatten Transpose "
+    "Identity Cast Add Sub Mul Div Mod Pow Neg Abs Sign Sqrt Floor Ceil Round Min Max Equal Less LessOrEqual "
+    "Greater GreaterOrEqual And Or Not Where ConstantOfShape Range Expand Tile ScatterND ReduceProd ReduceSum "
+    "ReduceMax ReduceMin NonZero"
 )
+_SIZES = frozenset(_WORDS.split())
 """Operators that compute with sizes."""
 
 
@@ -76,22 +77,11 @@ def set_inputs(model: Foreign, inputs: Sequence[Foreign], shapes: Sequence[Shape
     sizes: dict[str, int] = {}
     for value, shape in zip(inputs, shapes, strict=True):
         tensor = value.type.tensor_type
-        dims = list(tensor.shape.dim) if tensor.HasField("shape") else None
-        if dims is not None and (
-            len(dims) != len(shape)
-            or any(
-                size
-                != (
-                    d.dim_value
-                    if d.HasField("dim_value")
-                    else sizes.setdefault(d.dim_param, size)
-                    if d.dim_param
-                    else size
-                )
-                for d, size in zip(dims, shape, strict=True)
-            )
+        dims = list(tensor.shape.dim)
+        if tensor.HasField("shape") and not (
+            len(dims) == len(shape) and all(_fits(dim, size, sizes) for dim, size in zip(dims, shape, strict=True))
         ):
-            shown = " × ".join(str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?" for d in dims)
+            shown = " × ".join(str(d.dim_value) if d.dim_value > 0 else d.dim_param or "?" for d in dims)
             raise ModelProblem(
                 "model-shape",
                 expected=f"an input of {shown}, which {file} is made for",
@@ -116,18 +106,32 @@ def set_inputs(model: Foreign, inputs: Sequence[Foreign], shapes: Sequence[Shape
             value.type.tensor_type.ClearField("shape")
 
 
-def infer(model: Foreign) -> dict[str, Shape | None]:
-    """Return the shapes of all values by their names, and drop from the graph what computes with sizes alone."""
+def _fits(dim: Foreign, size: int, sizes: dict[str, int]) -> bool:
+    if dim.dim_value > 0:
+        return bool(dim.dim_value == size)
+    return not dim.dim_param or sizes.setdefault(dim.dim_param, size) == size
+
+
+def infer(model: Foreign) -> tuple[dict[str, Shape | None], set[str]]:
+    """Infer all shapes, and drop from the graph what computes with sizes alone.
+
+    Returns:
+        The shapes of all values by their names, and the names of constants that were computed.
+    """
     onnx = runtime("onnx", "onnx")
     shapes: dict[str, Shape | None] = {}
+    computed: set[str] = set()
     for _ in range(_PASSES):
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
         shapes = {t.name: tuple(t.dims) for t in model.graph.initializer}
         for value in (*inferred.input, *inferred.value_info, *inferred.output):
             shapes.setdefault(value.name, _shape(value))
-        if not _Sizes(onnx, model, shapes).fold() or all(shapes.get(n.output[0]) is not None for n in model.graph.node):
+        folded = _Sizes(onnx, model, shapes)
+        progress = folded.fold()
+        computed |= folded.computed
+        if not progress or all(shapes.get(n.output[0]) is not None for n in model.graph.node):
             break
-    return shapes
+    return shapes, computed
 
 
 def _shape(value: Foreign) -> Shape | None:
@@ -144,11 +148,12 @@ class _Sizes:
         self._onnx = onnx
         self._model = model
         self._shapes = shapes
+        self.computed: set[str] = set()
         self._values: dict[str, Any] = {
             t.name: onnx.numpy_helper.to_array(t)
             for t in model.graph.initializer
             # A weight must stay what it is, to be found where it is used.
-            if prod(t.dims) <= SMALL and (not _real(onnx, t.data_type) or not named_by_hand(t.name))
+            if prod(t.dims) <= SMALL and (not is_real(t.data_type) or not named_by_hand(t.name))
         }
 
     def fold(self) -> bool:
@@ -160,6 +165,7 @@ class _Sizes:
             if values is not None:
                 for name, value in zip(node.output, values, strict=False):
                     self._values[name] = value
+                    self.computed.add(name)
                     graph.initializer.append(self._onnx.numpy_helper.from_array(value, name))
                 found = True
             elif node.op_type == "If" and node.input[0] in self._values and (taken := self._taken(node)) is not None:
@@ -192,21 +198,17 @@ class _Sizes:
             return None
         if node.op_type in ("Shape", "Size"):
             shape = self._shapes.get(node.input[0])
-            if shape is None:
-                return None
-            return self._run(node, {node.input[0]: np.broadcast_to(np.float32(0), shape)})
-        given = [name for name in node.input if name]
-        if not given or not all(name in self._values for name in given):
-            return None
-        # Nothing here makes more than it is asked to.
-        if any((shape := self._shapes.get(name)) is not None and prod(shape) > SMALL for name in node.output):
-            return None
-        if (
-            node.op_type in ("ConstantOfShape", "Expand", "Tile")
-            and prod(map(int, self._values[given[-1]].flat)) > SMALL
-        ):
-            return None
-        return self._run(node, {name: self._values[name] for name in given})
+            feeds = None if shape is None else {node.input[0]: np.broadcast_to(np.float32(0), shape)}
+        else:
+            feeds = {name: self._values[name] for name in node.input if name and name in self._values}
+            if not feeds or len(feeds) < sum(map(bool, node.input)) or self._is_large(node):
+                feeds = None
+        return None if feeds is None else self._run(node, feeds)
+
+    def _is_large(self, node: Foreign) -> bool:
+        if node.op_type in ("ConstantOfShape", "Expand", "Tile"):
+            return prod(map(int, self._values[node.input[-1]].flat)) > SMALL
+        return any((shape := self._shapes.get(name)) is not None and prod(shape) > SMALL for name in node.output)
 
     def _run(self, node: Foreign, feeds: dict[str, Any]) -> list[Any]:
         helper, types = self._onnx.helper, self._onnx.TensorProto
@@ -242,15 +244,7 @@ class _Sizes:
         return [*branch.node, *ends]
 
 
-def _real(onnx: Foreign, data_type: int) -> bool:
-    return data_type in (
-        onnx.TensorProto.FLOAT,
-        onnx.TensorProto.FLOAT16,
-        onnx.TensorProto.DOUBLE,
-        onnx.TensorProto.BFLOAT16,
-    )
-
-
 def is_real(data_type: int) -> bool:
     """Tell whether a tensor's type, as ONNX numbers it, is one of floating point."""
-    return _real(runtime("onnx", "onnx"), data_type)
+    types = runtime("onnx", "onnx").TensorProto
+    return data_type in (types.FLOAT, types.FLOAT16, types.DOUBLE, types.BFLOAT16)
