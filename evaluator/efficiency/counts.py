@@ -57,7 +57,8 @@ class Counts(_Frozen):
     """Output elements of the operators that `macs` counts."""
     uncounted: tuple[Uncounted, ...]
     complete: bool
-    """False where operators without a rule make up a thousandth of the output elements or more."""
+    """False where operators without a rule make up a thousandth of the output elements or more, or some have no
+    shape."""
     passes: int = 1
     """How often the network runs for an image of this size: once, or once for each tile."""
 
@@ -98,7 +99,8 @@ def count(graph: Graph, size: tuple[int, int], passes: int = 1) -> Counts:
         tf_profiler_flops=profiler * passes,
         activations=activations * passes,
         uncounted=tuple(sorted(uncounted, key=lambda u: (-u.share, u.operator))),
-        complete=unknown < SUBSTANTIAL and bool(graph.ops),
+        # Operators without shapes have no share, however large they are.
+        complete=unknown < SUBSTANTIAL and bool(graph.ops) and all(f.code != "cost-shape" for f in graph.findings),
         passes=passes,
     )
 

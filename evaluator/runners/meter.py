@@ -109,7 +109,8 @@ class Meter:
             graph = Graph.model_validate_json(payloads[0])
         except ValueError:
             raise RunFailed(_senseless()) from None
-        return Operators(graph, (size[0], size[1]), passes, findings_of(text))
+        findings = findings_of(text)
+        return Operators(graph.model_copy(update={"findings": findings}), (size[0], size[1]), passes, findings)
 
     def hold(self, images: Mapping[str, Pixels]) -> None:
         """Hand the worker the images that it is to run on; it loads the model first if it has not.

@@ -273,18 +273,18 @@ def time_runs(subject: Subject, sizes: Sequence[Size], bench: Bench, profile: Pr
 
 
 def _time_at(subject: Subject, size: Size, bench: Bench, profile: Profile) -> Timing:
-    meter = Meter(subject.runner, "latency", bench.threads, bench.device)
-    beside = bench.reference and Meter(bench.reference.runner, "latency", bench.threads, bench.device)
+    meter = _meter(subject, bench)
+    other = bench.reference
     try:
         memory = meter.memory(Images(subject, size).next())
         rounds = []
         for _ in range(bench.rounds):
             try:
-                reference = beside and _guarded(runs(beside, Images(bench.reference, size)))
+                reference = _guarded(runs(_meter(other, bench), Images(other, size))) if other else None
                 rounds.append(interleave(runs(meter, Images(subject, size)), reference, budget_s=bench.budget_s))
             except _ReferenceFailed as failure:
                 _note(profile, failure.finding, size)
-                beside = None
+                other = None
                 rounds = [interleave(runs(meter, Images(subject, size)), None, budget_s=bench.budget_s)]
             finally:
                 _end(subject, bench)
@@ -294,6 +294,10 @@ def _time_at(subject: Subject, size: Size, bench: Bench, profile: Profile) -> Ti
     finally:
         _end(subject, bench)
     return _timing(subject, bench, size, timed=Timed(tuple(rounds)), memory=memory)
+
+
+def _meter(subject: Subject, bench: Bench) -> Meter:
+    return Meter(subject.runner, "latency", bench.threads, bench.device)
 
 
 def _end(subject: Subject, bench: Bench) -> None:

@@ -35,9 +35,9 @@ _WORDS: dict[Kind, str] = {
     "elementwise": "abs sign sgn sqrt exp exp2 expm1 log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh asinh "
     "acosh atanh erf erfc erfinv floor ceil round trunc frac remainder fmod clamp clamp_min clamp_max lerp addcmul "
     "addcdiv where logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor "
-    "__and__ __or__ __xor__ __iand__ __ior__ __ixor__ __lshift__ __rshift__ nan_to_num hypot copysign logit xlogy sinc rand rand_like randn "
-    "randn_like randint randint_like randperm normal normal_functional bernoulli uniform dropout feature_dropout "
-    "native_dropout masked_fill real imag conj _conj conj_physical resolve_conj resolve_neg angle",
+    "__and__ __or__ __xor__ __iand__ __ior__ __ixor__ __lshift__ __rshift__ nan_to_num hypot copysign logit xlogy sinc "
+    "rand rand_like randn randn_like randint randint_like randperm normal normal_functional bernoulli uniform dropout "
+    "feature_dropout native_dropout masked_fill real imag conj _conj conj_physical resolve_conj resolve_neg angle",
     "norm": "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
     "_batch_norm_no_update cudnn_batch_norm instance_norm group_norm native_group_norm layer_norm native_layer_norm "
     "rms_norm _fused_rms_norm local_response_norm _weight_norm _weight_norm_interface",
@@ -45,8 +45,8 @@ _WORDS: dict[Kind, str] = {
     "sum": "sum nansum",
     "max": "max amax",
     "argmax": "argmax argmin",
-    "reduce": "min amin aminmax prod var var_mean std std_mean norm linalg_vector_norm logsumexp cumsum cumprod any all "
-    "median nanmedian mode",
+    "reduce": "min amin aminmax prod var var_mean std std_mean norm linalg_vector_norm logsumexp cumsum cumprod any "
+    "all median nanmedian mode",
     "max_pool": "max_pool2d_with_indices max_pool3d_with_indices mkldnn_max_pool2d mkldnn_max_pool3d "
     "adaptive_max_pool2d adaptive_max_pool3d",
     "avg_pool": "avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d mkldnn_adaptive_avg_pool2d",
@@ -54,15 +54,15 @@ _WORDS: dict[Kind, str] = {
     "unflatten squeeze unsqueeze permute transpose t numpy_T mT adjoint swapaxes movedim moveaxis expand expand_as "
     "repeat tile repeat_interleave cat concat concatenate stack hstack vstack split split_with_sizes unsafe_split "
     "unsafe_chunk chunk unbind slice slice_scatter select select_scatter narrow narrow_copy index _unsafe_index "
-    "index_select index_put _index_put_impl _unsafe_index_put index_copy index_fill gather scatter take "
-    "take_along_dim masked_select masked_scatter embedding one_hot unfold unfold_copy im2col roll flip fliplr flipud "
-    "rot90 pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d "
+    "index_select index_put _index_put_impl _unsafe_index_put index_copy index_fill gather scatter take take_along_dim "
+    "masked_select masked_scatter embedding one_hot unfold unfold_copy im2col roll flip fliplr flipud rot90 pad "
+    "constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d "
     "replication_pad3d _pad_circular _pad_enum pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle "
     "as_strided diagonal diag_embed tril triu clone copy contiguous to _to_copy type_as detach alias lift lift_fresh "
-    "lift_fresh_copy fill zero zeros zeros_like ones ones_like full full_like empty empty_like empty_strided "
-    "new_empty new_empty_strided new_zeros new_ones new_full eye arange linspace logspace scalar_tensor tril_indices "
-    "triu_indices meshgrid broadcast_to broadcast_tensors positive dequantize _to_cpu resize _assert_async "
-    "complex permute_copy view_copy expand_copy slice_copy select_copy as_strided_scatter diagonal_scatter set",
+    "lift_fresh_copy fill zero zeros zeros_like ones ones_like full full_like empty empty_like empty_strided new_empty "
+    "new_empty_strided new_zeros new_ones new_full eye arange linspace logspace scalar_tensor tril_indices "
+    "triu_indices meshgrid broadcast_to broadcast_tensors positive dequantize _to_cpu resize _assert_async complex "
+    "permute_copy view_copy expand_copy slice_copy select_copy as_strided_scatter diagonal_scatter set",
     # Whole, although torch could take them apart: no other format's reader does.
     "unknown": "lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru",
 }
