@@ -19,6 +19,7 @@ _VERBS = (
     "rank",
     "site",
     "audit",
+    "phones",
     "tasks",
     "data",
     "metrics",

@@ -55,7 +55,7 @@ Kind = Literal[
 
 
 class Op(BaseModel):
-    """One operator as it runs on inputs of one size. Image tensors are given as `(N, C, spatial…)` in every framework."""
+    """One operator as it runs on inputs of one size. Image tensors are `(N, C, spatial…)` in every framework."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -157,10 +157,10 @@ class Derived(_Strict):
     formula: str
     """Arithmetic over the names in `where` with + - * / **, min, max, exp, log, sqrt."""
     where: dict[str, str]
-    """Name in the formula → metric id, or a cost at the size that the task shows: `measured.runtime_ratio` (the reported
-    one where nothing was measured), `measured.runtime_ms`, `measured.memory_mb`, `cost.parameters`, `cost.macs`,
-    `cost.flops`, `cost.tf_profiler_flops`, `cost.size_bytes`, `phone.DEVICE.latency_ms`; or `reported.runtime_ratio`
-    (from the submission's manifest)."""
+    """Name in the formula → metric id; or a cost at the size that the task shows: `measured.runtime_ratio` (the
+    reported one where nothing was measured), `measured.runtime_ms`, `measured.memory_mb`, `cost.parameters`,
+    `cost.macs`, `cost.flops`, `cost.tf_profiler_flops`, `cost.size_bytes`, `phone.DEVICE.latency_ms`; or
+    `reported.runtime_ratio` (from the submission's manifest)."""
     direction: Literal["higher", "lower"] = "higher"
     decimals: int = 2
 
