@@ -38,7 +38,7 @@ def columns(rules: CostRules, costs: Sequence[Cost]) -> tuple[Column, ...]:
         _column("cost.tf_profiler_flops", f"FLOPs at {at} as TensorFlow's profiler counts", "G", "tf FLOPs", 1e9),
         _column("cost.size_bytes", "Size of the model's files", "MB", "size", 1e6),
         _column("measured.runtime_ms", f"Median runtime at {at} {on}", "ms", "runtime"),
-        Column("measured.runtime_ratio", ratio, "higher", "", 2, "speed-up"),
+        Column("measured.runtime_ratio", ratio, "higher", "", 0, "speed-up", digits=3),
         _column("measured.memory_mb", f"Most memory taken at {at} {on}", "MB", "memory"),
     )
     phones = {run.device.id: run.device for cost in costs for run in cost.phones}
@@ -112,14 +112,14 @@ def notes(
     if any(cells[name].at_least for _, cells, _ in rows for name in names):
         lines.append(f"≥: a lower bound; {_BOUND}.")
     lines += _machines(rules, rows)
-    failed = [
-        f"{submission} {column.head.partition(',')[0]} ({cells[column.id].detail})"
-        for submission, cells, _ in rows
-        for column in shown
-        if cells[column.id].sign == FAILED
-    ]
+    failed: dict[tuple[str, str], list[str]] = {}
+    for submission, cells, _ in rows:
+        for column in shown:
+            if cells[column.id].sign == FAILED:
+                failed.setdefault((submission, cells[column.id].detail), []).append(column.head.partition(",")[0])
     if failed:
-        lines.append(f"× failed: {'; '.join(failed)}.")
+        each = "; ".join(f"{name} {why} ({', '.join(heads)})" for (name, why), heads in failed.items())
+        lines.append(f"× failed: {each}.")
     others = [s for s, cells, _ in rows if any(cells[name].detail == OTHER_VERSION for name in names)]
     if others:
         lines.append(f"Costs of {', '.join(others)} were {OTHER_VERSION}.")
