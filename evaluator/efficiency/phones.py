@@ -27,7 +27,7 @@ _CARDS = Path(__file__).with_name("devices.toml")
 _LINE = 2000
 """Characters of a line that are looked at."""
 _NUMBER = r"([0-9]{1,15}(?:\.[0-9]{0,15})?(?:e[+-]?[0-9]{1,2})?)"
-_INFERENCE = re.compile(rf"\binference\s*#?\s*(\d{1, 9})\s*,?\s*\(?ms\)?\s*[:=]\s*{_NUMBER}", re.IGNORECASE)
+_INFERENCE = re.compile(rf"\binference\s*#?\s*(\d{{1,9}})\s*,?\s*\(?ms\)?\s*[:=]\s*{_NUMBER}", re.IGNORECASE)
 _AVERAGE = re.compile(rf"\b(?:avg\.?|average)\s+latency\s*,?\s*\(?ms\)?\s*[:=]\s*{_NUMBER}", re.IGNORECASE)
 _STD = re.compile(rf"\b(?:latency\s+)?std\.?(?:\s+latency)?\s*,?\s*\(?ms\)?\s*[:=]\s*{_NUMBER}", re.IGNORECASE)
 _STATS = re.compile(rf"\bcount=(\d{{1,9}})\s+(.*\bavg={_NUMBER}.*)", re.IGNORECASE)

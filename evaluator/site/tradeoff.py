@@ -140,7 +140,7 @@ def _widened(values: Sequence[float]) -> tuple[float, float]:
 
 def _widened_log(values: Sequence[float]) -> tuple[float, float]:
     low, high = log10(min(values)), log10(max(values))
-    margin = max((high - low) * 0.1, 0.15)
+    margin = max((high - low) * 0.14, 0.2)
     return 10 ** (low - margin), 10 ** (high + margin)
 
 
