@@ -1,4 +1,4 @@
-"""What fixtures and tests share: a tiny task, and MATLAB files as MATLAB writes them."""
+"""What fixtures and tests share: a tiny task, MATLAB files as MATLAB writes them, and records of costs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluator.efficiency import Cost, DeviceCard, Hardware, PhoneRun, Timing
+from evaluator.efficiency.counts import Counts, Uncounted
 from evaluator.images import encode_png
 from evaluator.tasks import Split, Task, load_task
 
@@ -95,3 +97,77 @@ def put_mat73(group: Any, name: str, array: NDArray[Any], kind: str, **options: 
     dataset = group.create_dataset(name, data=np.transpose(array), **options)
     dataset.attrs["MATLAB_class"] = np.bytes_(kind)
     return dataset
+
+
+def make_timing(**changes: Any) -> Timing:
+    """Return a time of 100 ms at 720×1280, half as fast as srcnn; keywords replace its fields."""
+    fields: dict[str, Any] = {
+        "input": (720, 1280),
+        "device": "cpu",
+        "device_name": "Some CPU",
+        "precision": "float32",
+        "threads": 4,
+        "runs": 20,
+        "median_ms": 100.0,
+        "p95_ms": 110.0,
+        "spread": 0.02,
+        "reference": "srcnn",
+        "reference_median_ms": 50.0,
+        "ratio": 0.5,
+        "ratio_spread": 0.03,
+        "memory_mb": 300.0,
+    }
+    return Timing(**{**fields, **changes})
+
+
+def failed_timing(why: str) -> Timing:
+    """Return a time that is none."""
+    names = ("median_ms", "p95_ms", "spread", "reference_median_ms", "ratio", "ratio_spread", "memory_mb")
+    return make_timing(**dict.fromkeys(names), runs=0, failure=why)
+
+
+def make_counts(macs: int = 2_000_000_000, **changes: Any) -> Counts:
+    """Return a count at 720×1280; keywords replace its fields."""
+    fields: dict[str, Any] = {
+        "input": (720, 1280),
+        "macs": macs,
+        "flops": 2 * macs,
+        "tf_profiler_flops": 2 * macs + 7,
+        "activations": 1000,
+        "uncounted": (Uncounted(operator="ADD", times=3, share=0.1, why="convention"),),
+        "complete": True,
+    }
+    return Counts(**{**fields, **changes})
+
+
+def make_cost(submission: str = "team", **changes: Any) -> Cost:
+    """Return what a model of a submission to dped costs; keywords replace its fields."""
+    fields: dict[str, Any] = {
+        "task": "dped",
+        "submission": submission,
+        "version": "ab" * 32,
+        "format": "tflite",
+        "parameters": 113_000,
+        "size_bytes": 460_000,
+        "counts": (make_counts(),),
+        "timings": (make_timing(),),
+        "harness": "0",
+        "hardware": Hardware(processor="p", cores=2, memory_gib=4.0, system="s"),
+    }
+    return Cost(**{**fields, **changes})
+
+
+PHONE = DeviceCard(id="phone-a", name="Phone A", chipset="Chip 1")
+
+
+def make_phone_run(**changes: Any) -> PhoneRun:
+    """Return a run of 41.2 ms at 720×1280 on `PHONE`; keywords replace its fields."""
+    fields: dict[str, Any] = {
+        "device": PHONE,
+        "input": (720, 1280),
+        "backend": "GPU delegate",
+        "tool": "ai_benchmark",
+        "mean_ms": 41.2,
+        "source_sha256": "cd" * 32,
+    }
+    return PhoneRun(**{**fields, **changes})

@@ -24,9 +24,9 @@ ARROWS = {
     "ingest": {"tasks", "metrics", "images"},
     "results": {"efficiency", "tasks", "metrics", "images"},
     "runners": {"ingest", "efficiency", "tasks", "metrics", "images"},
-    "ranking": {"results", "tasks", "metrics", "images"},
+    "ranking": {"results", "efficiency", "tasks", "metrics", "images"},
     "scoring": {"results", "ingest", "runners", "efficiency", "tasks", "metrics", "images"},
-    "site": {"ranking", "results", "ingest", "runners", "tasks", "metrics", "images"},
+    "site": {"ranking", "results", "ingest", "runners", "efficiency", "tasks", "metrics", "images"},
 }
 LEAVES = {"findings", "shipped", "text", "typed_toml", "_version"}
 HEAVY = ("torch", "tensorflow", "pandas", "skimage", "scipy", "cv2", "h5py", "matplotlib")

@@ -20,6 +20,7 @@ _VERBS = (
     "rank",
     "site",
     "audit",
+    "phones",
     "tasks",
     "data",
     "metrics",

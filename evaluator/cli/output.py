@@ -89,7 +89,7 @@ def print_board(board: Board) -> None:
     for row in board.rows:
         name = row.submission + (" (baseline)" if row.card.submission.baseline else "")
         rows.append([row.rank_text, name, *(_cell(row.cells[c.id], c) for c in board.columns)])
-    header = ["rank", "submission", *(f"{c.id} {c.arrow}" for c in board.columns)]
+    header = ["rank", "submission", *(f"{c.head} {c.arrow}" for c in board.columns)]
     print_table(header, rows, text=(0, 1), title=f"{board.task.spec.title} · {board.task.id}/{board.split}")
     for line in notes(board):
         click.echo(safe(line))
@@ -109,6 +109,7 @@ def notes(board: Board) -> list[str]:
         lines.append(f"* {board.infinite_cases()}")
     if board.uses_reported():
         lines.append("† Uses a runtime ratio that the team reported; it was not measured here.")
+    lines += board.cost_notes()
     lines += [f"{row.submission} has no rank: {row.reason}." for row in board.rows if row.reason]
     return lines + ([board.missing_scores()] if board.missing_scores() else [])
 

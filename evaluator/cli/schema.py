@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 
 @click.command("schema")
-@click.argument("what", type=click.Choice(["submission", "task", "scorecard", "published"]))
+@click.argument("what", type=click.Choice(["submission", "task", "scorecard", "cost", "published"]))
 def command(what: str) -> None:
-    """Print the JSON schema of submission.toml, of a task file, a scorecard or a published table."""
+    """Print the JSON schema of submission.toml, of a task file, a scorecard, a record of costs or a published table."""
     from evaluator.cli.output import print_json
+    from evaluator.efficiency import Cost
     from evaluator.ingest import Manifest
     from evaluator.results import PublishedTable, Scorecard
     from evaluator.tasks import TaskSpec
@@ -23,6 +24,7 @@ def command(what: str) -> None:
         "submission": Manifest,
         "task": TaskSpec,
         "scorecard": Scorecard,
+        "cost": Cost,
         "published": PublishedTable,
     }
     print_json(models[what].model_json_schema())

@@ -66,7 +66,8 @@ def command(
     if output_format == "json":
         print_json({"task": chosen.id, "split": opened.name, "submissions": [describe(o) for o in outcomes]})
     elif any(o.card for o in outcomes):
-        print_board(rank(chosen, opened.name, Store(leaderboards).read(chosen.id, opened.name)))
+        store = Store(leaderboards)
+        print_board(rank(chosen, opened.name, store.read(chosen.id, opened.name), store.read_costs(chosen.id)))
         say(f"Scorecards: {leaderboards / chosen.id / opened.name}. Pages: `evaluate site`.")
     if any(o.has_errors for o in outcomes):
         raise click.exceptions.Exit(2)

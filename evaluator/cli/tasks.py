@@ -87,6 +87,7 @@ def show(task: str, output_format: str) -> None:
     lines += ["", "Metrics:", *(f"  {c.id} {c.arrow}  {c.title}" for c in contracts)]
     if spec.scores:
         lines += ["", "Scores:", *(f"  {s.id}  {s.title}: {s.formula}" for s in spec.scores)]
+    lines += ["", "Costs:", *(f"  {s}" for s in spec.cost.sentences())]
     lines += ["", "Ranking:", *(f"  {s}" for s in spec.ranking.sentences()), "", "Splits:"]
     for name, split in spec.splits.items():
         default = ", the default" if name == spec.default_split else ""

@@ -2,7 +2,8 @@
 
 from evaluator.ranking.audit import audit
 from evaluator.ranking.beside import Pair, beside
-from evaluator.ranking.board import Board, Cell, Column, Row, rank
+from evaluator.ranking.board import Board, Row, rank
+from evaluator.ranking.cells import Cell, Column
 from evaluator.ranking.formula import evaluate_formula
 from evaluator.ranking.remarks import Remark, Verdict
 

@@ -10,18 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluator._version import __version__
-from evaluator.findings import EvaluatorError
-from evaluator.ranking import Board, Row, rank
+from evaluator.findings import EvaluatorError, Finding
+from evaluator.ranking import Board, costs, rank
+from evaluator.ranking.cells import significant
 from evaluator.results import CaseRow, Store
 from evaluator.results.store import SITE
 from evaluator.site.pictures import Pictures
 from evaluator.site.published import paper_views
+from evaluator.site.tradeoff import plots
 from evaluator.tasks import Task, load_task, task_ids
+from evaluator.tasks.costs import size_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _ASSETS = Path(__file__).parent / "static"
+_REASONS = {
+    "convention": "left out by convention",
+    "moves": "moves data only",
+    "unknown": "there is no rule for it",
+}
+"""Why an operator gives no multiply-accumulates."""
 _SHOWN = 3
 """How many of the worst and of the best cases are shown with pictures."""
 
@@ -71,7 +80,7 @@ def _board(store: Store, task: str, split: str, own: Mapping[str, Task]) -> Boar
             "Name its file: evaluate site --task FILE.toml"
         )
     chosen = own.get(task) or load_task(task)
-    return rank(chosen, split, store.read(task, split))
+    return rank(chosen, split, store.read(task, split), store.read_costs(task))
 
 
 def _environment() -> Environment:
@@ -84,7 +93,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["version"] = __version__
+    environment.globals |= {
+        "version": __version__,
+        "significant": significant,
+        "size_text": size_text,
+        "conditions": costs.conditions,
+        "macs": costs.MACS,
+        "other_version": costs.OTHER_VERSION,
+        "reasons": _REASONS,
+    }
     return environment
 
 
@@ -96,7 +113,7 @@ def _write(path: Path, environment: Environment, template: str, **values: Any) -
 def _write_board(work: Path, environment: Environment, store: Store, board: Board, data: Path | None) -> None:
     folder = work / board.task.id / board.split
     spec = board.task.split_spec(board.split)
-    _write(folder / "index.html", environment, "board.html", root="../../", board=board, split=spec)
+    _write(folder / "index.html", environment, "board.html", root="../../", board=board, split=spec, plots=plots(board))
     with closing(Pictures(store, board, folder, data)) as pictures:
         _write_submissions(folder, environment, store, board, pictures)
 
@@ -118,7 +135,8 @@ def _write_submissions(folder: Path, environment: Environment, store: Store, boa
             lead=lead,
             shown=[(title, triples) for title, triples in shown if triples],
             no_pictures=pictures.why_not(row.card),
-            findings=_grouped(row),
+            findings=_grouped(row.card.findings),
+            cost_findings=_grouped(row.cost.findings) if row.cost else [],
         )
 
 
@@ -132,10 +150,10 @@ def _extremes(cases: list[CaseRow], metric: str, board: Board) -> tuple[list[Cas
     return worst, [c for c in reversed(ordered) if c not in worst][:_SHOWN]
 
 
-def _grouped(row: Row) -> list[dict[str, Any]]:
-    """Return the findings of a row, those that differ only in the file together."""
+def _grouped(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return findings, those that differ only in the file together."""
     groups: dict[tuple[str, str, str, str, str], list[str]] = {}
-    for f in row.card.findings:
+    for f in findings:
         groups.setdefault((f.severity.value, f.code, f.expected, f.got, f.fix), []).append(f.file)
     return [
         {"severity": s, "code": c, "expected": e, "got": g, "fix": x, "files": files}

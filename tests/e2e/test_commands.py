@@ -183,6 +183,8 @@ def test_mistakes_are_answered_in_words_with_status_2(evaluate: Run, arguments: 
         ["data", "verify", "sidd", "--split", "mini", "--format", "json"],
         ["audit", "--format", "json"],
         ["schema", "published"],
+        ["schema", "cost"],
+        ["phones", "devices", "--format", "json"],
     ],
 )
 def test_tables_can_be_had_as_json_alone(evaluate: Run, arguments: list[str]) -> None:
@@ -232,7 +234,7 @@ def test_documents_that_a_shell_star_brings_along_are_left_out_aloud(evaluate: R
 
 
 VERBS = [
-    *("score", "check", "rank", "site", "audit", "init"),
+    *("score", "check", "rank", "site", "audit", "phones", "init"),
     *("tasks", "data", "metrics", "weights", "baseline", "schema", "doctor"),
 ]
 
