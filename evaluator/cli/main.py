@@ -25,6 +25,7 @@ _VERBS = (
     "weights",
     "baseline",
     "init",
+    "export",
     "schema",
     "doctor",
 )
