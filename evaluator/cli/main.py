@@ -27,6 +27,7 @@ _VERBS = (
     "weights",
     "baseline",
     "init",
+    "export",
     "schema",
     "doctor",
 )

@@ -12,8 +12,12 @@ _COUNT = 100_000
 _ELEMENTS = 2**31
 
 
-def check_tflite(data: bytes) -> None:
+def check_tflite(data: bytes, *, custom: bool = False) -> None:
     """Refuse operators that are not TensorFlow Lite's own, variables, and tensors of absurd size.
+
+    Args:
+        data: the file's bytes.
+        custom: whether custom operators are let through: to be listed, which runs nothing.
 
     Raises:
         ModelProblem: it is unsafe, or no TFLite file.
@@ -32,6 +36,8 @@ def check_tflite(data: bytes) -> None:
             code = model.OperatorCodes(i)
             builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
             if builtin == schema.BuiltinOperator.CUSTOM or code.CustomCode():
+                if custom:
+                    continue
                 raise _foreign(code)
             if builtin in (schema.BuiltinOperator.VAR_HANDLE, schema.BuiltinOperator.READ_VARIABLE):
                 # Read before they are set, they give whatever the memory holds; set, they carry over to the next case.

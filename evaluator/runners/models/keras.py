@@ -40,13 +40,23 @@ class KerasModel:
         return np.asarray(output)
 
 
-def load(path: Path, artefact: Artefact, names: Sequence[str], threads: int) -> Loaded:
-    """Load a .keras file; see `load_model`. Its inputs are named by their input layers."""
+def open_keras(path: Path) -> tuple[Foreign, Foreign]:
+    """Return Keras, and the model of a .keras file that was looked at before it was loaded.
+
+    Raises:
+        ModelProblem: the file is unsafe or cannot be loaded, or Keras is not installed.
+    """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    framework(threads)
     keras = runtime("keras", "tensorflow")
     check_keras(path)
     with loading("a Keras file that Keras loads in its safe mode"):
-        model = keras.saving.load_model(str(path), compile=False, safe_mode=True)
+        return keras, keras.saving.load_model(str(path), compile=False, safe_mode=True)
+
+
+def load(path: Path, artefact: Artefact, names: Sequence[str], threads: int) -> Loaded:
+    """Load a .keras file; see `load_model`. Its inputs are named by their input layers."""
+    framework(threads)
+    _, model = open_keras(path)
+    with loading("a Keras model with named inputs"):
         offered = [tensor.name for tensor in model.inputs]
     return KerasModel(model, pick_inputs(artefact, names, offered), artefact)

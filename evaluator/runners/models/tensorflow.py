@@ -41,6 +41,16 @@ def described(spec: Foreign) -> Tensor:
     return Tensor(shape, spec.dtype if isinstance(spec.dtype, str) else spec.dtype.name)
 
 
+def frozen_function(function: Foreign) -> Foreign:
+    """Return a concrete function with its variables as constants and the functions that it calls put in their place.
+
+    Loops and branches stay single operations.
+    """
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    return convert_variables_to_constants_v2(function, lower_control_flow=False)
+
+
 class _Signature:
     def __init__(self, tensorflow: Foreign, function: Foreign, names: list[str], artefact: Artefact) -> None:
         specs = function.structured_input_signature[1]
@@ -76,7 +86,12 @@ def load(path: Path, artefact: Artefact, names: Sequence[str], threads: int) -> 
     return _load_frozen(tensorflow, path, artefact, names, threads)
 
 
-def _load_saved_model(tensorflow: Foreign, path: Path, artefact: Artefact, names: Sequence[str]) -> Loaded:
+def open_signature(tensorflow: Foreign, path: Path) -> Foreign:
+    """Return the function `serving_default` of a SavedModel that was looked at before it was loaded.
+
+    Raises:
+        ModelProblem: the folder is unsafe, cannot be loaded, or has no such signature.
+    """
     check_saved_model(path)
     with loading("a SavedModel that TensorFlow loads"):
         model = tensorflow.saved_model.load(str(path))
@@ -90,6 +105,11 @@ def _load_saved_model(tensorflow: Foreign, path: Path, artefact: Artefact, names
         )
     function = signatures[_SIGNATURE]
     function.keep_alive = model  # its variables live as long as the model does
+    return function
+
+
+def _load_saved_model(tensorflow: Foreign, path: Path, artefact: Artefact, names: Sequence[str]) -> Loaded:
+    function = open_signature(tensorflow, path)
     chosen = pick_inputs(artefact, names, list(function.structured_input_signature[1]))
     return _Signature(tensorflow, function, chosen, artefact)
 
@@ -102,8 +122,8 @@ def _load_frozen(
     threads: int,
 ) -> Loaded:
     v1 = tensorflow.compat.v1
-    inputs = [_tensor_name(name) for name in artefact.input or names]
-    output = _tensor_name(artefact.output or "output")
+    inputs = [tensor_name(name) for name in artefact.input or names]
+    output = tensor_name(artefact.output or "output")
     definition = safe_graph(path, inputs, output)
     with loading("a frozen graph that TensorFlow loads"):
         graph = tensorflow.Graph()
@@ -117,5 +137,6 @@ def _load_frozen(
         return _Graph(session, tensors, graph.get_tensor_by_name(output))
 
 
-def _tensor_name(name: str) -> str:
+def tensor_name(name: str) -> str:
+    """Return a tensor's full name: the first output of a node that is named alone."""
     return name if ":" in name else f"{name}:0"

@@ -1,0 +1,41 @@
+"""Shapes as a file lays them out, and as operators are counted by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evaluator.efficiency.ops import Shape
+from evaluator.runners.models.graphs.base import Input
+from evaluator.runners.models.problem import ModelProblem
+
+IMAGE_RANKS = (4, 5)
+
+
+def channels_first(shape: Shape) -> Shape:
+    """Return `(N, C, spatial…)` of an image tensor `(N, spatial…, C)`; other tensors as they are."""
+    return (shape[0], shape[-1], *shape[1:-1]) if len(shape) in IMAGE_RANKS else shape
+
+
+def shown(shape: Sequence[int | None]) -> str:
+    """Return a shape for people; `?` where it is open."""
+    return " × ".join("?" if n is None else str(n) for n in shape) or "one value"
+
+
+def check_fit(inputs: Sequence[Input], shapes: Sequence[Sequence[int]]) -> None:
+    """Check that a model's inputs, as its file describes them, can have these shapes.
+
+    Raises:
+        ModelProblem: they cannot.
+    """
+    told = [given.tensor.shape for given in inputs]
+    fits = len(told) == len(shapes) and all(
+        own is None or (len(own) == len(asked) and all(a in (None, b) for a, b in zip(own, asked, strict=True)))
+        for own, asked in zip(told, shapes, strict=False)
+    )
+    if not fits:
+        raise ModelProblem(
+            "model-shape",
+            expected=f"a model that takes {'; '.join(map(shown, shapes))}",
+            got="; ".join("any shape" if own is None else shown(own) for own in told) + " in the file",
+            fix="Ask for the size that the file is fixed to, or export with open sizes.",
+        )
