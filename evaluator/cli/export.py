@@ -21,7 +21,9 @@ class _Size(click.ParamType):
 @click.option("--to", "form", type=click.Choice(["tflite"]), default="tflite", show_default=True, help="What to write.")
 @click.option("--fp16", is_flag=True, help="Store the weights as float16: half the size.")
 @click.option("--input", "size", type=_Size(), metavar="HxW", help="Fix the input to this height and width.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Beside MODEL if left out.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Beside MODEL if left out."
+)
 @click.argument("model", metavar="MODEL.keras|FILE.py:FUNCTION")
 def command(*, form: str, fp16: bool, size: tuple[int, int] | None, out: Path | None, model: str) -> None:
     """Write a Keras model as a TFLite file, for one image at a time.

@@ -157,11 +157,7 @@ class Derived(_Strict):
     formula: str
     """Arithmetic over the names in `where` with + - * / **, min, max, exp, log, sqrt."""
     where: dict[str, str]
-<<<<<<< HEAD
-    """Name in the formula → metric id, or a cost at the size that the task shows: `measured.runtime_ratio` (the
-=======
     """Name in the formula → metric id; or a cost at the size that the task shows: `measured.runtime_ratio` (the
->>>>>>> cost-site
     reported one where nothing was measured), `measured.runtime_ms`, `measured.memory_mb`, `cost.parameters`,
     `cost.macs`, `cost.flops`, `cost.tf_profiler_flops`, `cost.size_bytes`, `phone.DEVICE.latency_ms`; or
     `reported.runtime_ratio` (from the submission's manifest)."""

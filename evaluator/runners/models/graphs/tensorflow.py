@@ -35,6 +35,15 @@ def open_graph(path: Path, artefact: Artefact) -> GraphReader:
     return _FrozenGraph(tensorflow, path, artefact)
 
 
+def model_reader(model: Foreign) -> GraphReader:
+    """Return the reader of a Keras model that was built in this process, on TensorFlow.
+
+    Raises:
+        ModelProblem: its inputs have no names.
+    """
+    return _KerasGraph(framework(1), "the network", model, Artefact(file="network", format="keras"))
+
+
 @dataclass(frozen=True)
 class _Fixed:
     """A graph definition without variables or calls."""
@@ -132,9 +141,7 @@ class _FrozenGraph:
             graph = tensorflow.Graph()
             with graph.as_default():
                 tensorflow.import_graph_def(self._definition, name="")
-            self.inputs = tuple(
-                Input(name, described(graph.get_tensor_by_name(tensor_name(name)))) for name in names
-            )
+            self.inputs = tuple(Input(name, described(graph.get_tensor_by_name(tensor_name(name)))) for name in names)
 
     def read(self, shapes: Shapes) -> Graph:
         """See `GraphReader.read`."""
@@ -154,14 +161,10 @@ class _FrozenGraph:
 
 
 def _summed(ops: list[Any], listing: Listing) -> Graph:
-    return Graph(
-        parameters=sum(op.parameters for op in ops), ops=tuple(ops), findings=tuple(listing.findings)
-    )
+    return Graph(parameters=sum(op.parameters for op in ops), ops=tuple(ops), findings=tuple(listing.findings))
 
 
-def _traced(
-    tensorflow: Foreign, network: Callable[..., Any], inputs: Sequence[Input], shapes: Shapes
-) -> _Fixed:
+def _traced(tensorflow: Foreign, network: Callable[..., Any], inputs: Sequence[Input], shapes: Shapes) -> _Fixed:
     """Trace a function of images with fixed shapes; nothing is computed."""
     check_fit(inputs, shapes)
     specs = [

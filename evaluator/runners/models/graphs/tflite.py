@@ -90,7 +90,7 @@ _OPERANDS: frozenset[Kind] = frozenset(
 _PLAIN_AXES: frozenset[Kind] = frozenset(("matmul", "softmax", "dense", "move", "unknown"))
 
 
-def open_graph(path: Path, artefact: Artefact) -> TFLiteGraph:  # noqa: ARG001 - the manifest says nothing more of these
+def open_graph(path: Path, artefact: Artefact) -> TFLiteGraph:
     """Open a TFLite file; see `base.open_graph`."""
     data = path.read_bytes()
     check_tflite(data, custom=True)

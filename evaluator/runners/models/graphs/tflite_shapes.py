@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import product
 
 from evaluator.efficiency.ops import Shape
-from evaluator.runners.models.problem import Foreign, ModelProblem, one_line, runtime
+from evaluator.runners.models.problem import ModelProblem, one_line, runtime
 
 _SMALL = 256
 _PERIOD = 64
@@ -90,7 +90,9 @@ def _without_shapes(error: Exception) -> ModelProblem:
     )
 
 
-def _fitted(probe: _Probe, asked: Sequence[Shape], open_axes: Sequence[Sequence[bool]], sides: list[int]) -> Shapes | None:
+def _fitted(
+    probe: _Probe, asked: Sequence[Shape], open_axes: Sequence[Sequence[bool]], sides: list[int]
+) -> Shapes | None:
     """Return the shapes by small sizes, or None if they do not follow a polynomial."""
     smaller = {side: [side % _PERIOD + k * _PERIOD for k in (1, 2, 3)] for side in sides}
 
