@@ -6,10 +6,11 @@ import importlib.util
 from types import ModuleType
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - as everybody calls it
+import torch.nn.functional as F
 from torch import nn
 
 from evaluator.ingest import baselines_folder
+
 
 def conv(taken: int, given: int, size: int = 3, **more: object) -> nn.Conv2d:
     """Return a convolution that keeps the size."""
@@ -98,11 +99,7 @@ class DPED(nn.Module):
         self.first = conv(3, 64, 9)
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                *(
-                    layer
-                    for _ in range(2)
-                    for layer in (conv(64, 64), nn.InstanceNorm2d(64, affine=True), nn.ReLU())
-                )
+                *(layer for _ in range(2) for layer in (conv(64, 64), nn.InstanceNorm2d(64, affine=True), nn.ReLU()))
             )
             for _ in range(4)
         )
