@@ -38,7 +38,7 @@ def module_graph(module: Foreign, shapes: Sequence[tuple[int, ...]], dtype: str 
     training = {part: part.training for part in module.modules()}
 
     def run(recorder: Recorder, inputs: list[Foreign]) -> None:
-        recorder.weights.add(dict(module.named_parameters()))
+        recorder.weights.add_module(module)
         module(*inputs)
 
     module.eval()

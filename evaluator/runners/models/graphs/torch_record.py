@@ -61,8 +61,10 @@ class Recorder:
         if id(module) not in self._names:
             self._names.update({id(part): name for name, part in module.named_modules() if id(part) not in self._names})
             # Weights of TorchScript are no `Parameter`s where they are used.
-            self.weights.add(dict(module.named_parameters()))
-        self._stack.append(self._names[id(module)])
+            self.weights.add_module(module)
+        # Keras keeps its layers where torch finds no names for them.
+        keras = hasattr(module, "_non_trainable_variables") and bool(self._stack)
+        self._stack.append(str(module.name) if keras else self._names[id(module)])
 
     def _leave(self, module: Foreign, _: Foreign, __: Foreign) -> None:
         self._stack.pop()
@@ -152,6 +154,13 @@ class Weights:
                 twin = self._fake.from_tensor(parameter)
                 self._kept.append(twin)
                 self._by_storage.setdefault(twin.untyped_storage()._cdata, (name.rpartition(".")[0], storage))
+
+    def add_module(self, module: Foreign) -> None:
+        """Add a module's parameters, but not what a layer of Keras made as not to be trained: statistics and states."""
+        self.add(dict(module.named_parameters()))
+        for part in module.modules():
+            for variable in getattr(part, "_non_trainable_variables", ()):
+                self._statistics.add(self._storage(variable._value))
 
     def add_buffers(self, buffers: Iterable[Foreign]) -> None:
         """Add what is no parameter, although no operator made it."""
