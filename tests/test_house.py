@@ -105,6 +105,8 @@ def test_what_the_wheel_must_carry_is_there() -> None:
         "tasks/templates/*.toml",
         "site/templates/*.html",
         "site/static/*.js",
+        "site/templates/*.svg",
+        "efficiency/devices.toml",
     ):
         assert list(PACKAGE.glob(pattern)), pattern
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -85,8 +86,12 @@ def show(task: str, output_format: str) -> None:
     lines += ["", "Protocol:", *(f"  {s}" for s in spec.protocol.sentences())]
     contracts = [metrics.get(m).contract for m in spec.metrics]
     lines += ["", "Metrics:", *(f"  {c.id} {c.arrow}  {c.title}" for c in contracts)]
+
+    def named(where: Mapping[str, str]) -> str:
+        return ", ".join(f"{name} = {target}" for name, target in where.items())
+
     if spec.scores:
-        lines += ["", "Scores:", *(f"  {s.id}  {s.title}: {s.formula}" for s in spec.scores)]
+        lines += ["", "Scores:", *(f"  {s.id}  {s.title}: {s.formula}; {named(s.where)}" for s in spec.scores)]
     lines += ["", "Costs:", *(f"  {s}" for s in spec.cost.sentences())]
     lines += ["", "Ranking:", *(f"  {s}" for s in spec.ranking.sentences()), "", "Splits:"]
     for name, split in spec.splits.items():

@@ -38,7 +38,7 @@ def columns(rules: CostRules, costs: Sequence[Cost]) -> tuple[Column, ...]:
         _column("cost.tf_profiler_flops", f"FLOPs at {at} as TensorFlow's profiler counts", "G", "tf FLOPs", 1e9),
         _column("cost.size_bytes", "Size of the model's files", "MB", "size", 1e6),
         _column("measured.runtime_ms", f"Median runtime at {at} {on}", "ms", "runtime"),
-        Column("measured.runtime_ratio", ratio, "higher", "", 0, "speed-up", digits=3),
+        Column("measured.runtime_ratio", ratio, "higher", "", 0, "runtime ratio", digits=3),
         _column("measured.memory_mb", f"Most memory taken at {at} {on}", "MB", "memory"),
     )
     phones = {run.device.id: run.device for cost in costs for run in cost.phones}
@@ -135,11 +135,11 @@ def _machines(rules: CostRules, rows: Sequence[tuple[str, Mapping[str, Cell], Co
             machines.setdefault(conditions(timing), []).append(submission)
     if not machines:
         return []
-    ratio = f"The speed-up is the runtime of {rules.reference} on the same machine over the model's."
+    ratio = f"The runtime ratio is the runtime of {rules.reference} on the same machine over the model's."
     if len(machines) == 1:
         return [f"Runtimes are medians on {next(iter(machines))}. {ratio}"]
     each = "; ".join(f"{machine} ({', '.join(names)})" for machine, names in machines.items())
-    return [f"Runtimes are medians on several machines: {each}; compare speed-ups, not ms. {ratio}"]
+    return [f"Runtimes are medians on several machines: {each}; compare their ratios, not ms. {ratio}"]
 
 
 def conditions(timing: Timing) -> str:

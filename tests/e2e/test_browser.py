@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import evaluator
 from evaluator.ingest import baselines_folder
+from support import make_cost, make_counts, make_phone_run, make_timing
 
 QUIET = (
     "--no-sandbox",
@@ -50,6 +51,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     split = evaluator.load_task("sidd").split("mini")
     paths = [baselines_folder() / "identity", baselines_folder() / "bilateral", baselines_folder() / "tv", broken]
     evaluator.score(paths, split, leaderboards=work / "boards", workers=2)
+    store = evaluator.Store(work / "boards")
+    for name, macs in (("bilateral", 10**9), ("tv", 10**8)):
+        counts = (make_counts(macs, input=(256, 256)),)
+        timings = (make_timing(input=(256, 256)),)
+        run = make_phone_run(input=(256, 256))
+        store.write_cost(
+            make_cost(name, task="sidd", version="", parameters=macs, counts=counts, timings=timings, phones=(run,))
+        )
     return evaluator.build_site(work / "boards").parent
 
 
@@ -132,6 +141,24 @@ def test_nothing_sticks_out_of_the_page(site: Path, page: Page, width: int) -> N
     ):
         page.goto((site / name).as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_plots_of_costs_are_switched_without_a_script(site: Path, page: Page, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto((site / "sidd" / "mini" / "index.html").as_uri())
+    plots = page.locator("svg.tradeoff")
+    assert [plot.is_visible() for plot in plots.all()] == [True, False, False]
+    page.get_by_role("radio", name="MACs, G").focus()
+    page.keyboard.press("ArrowRight")
+    assert [plot.is_visible() for plot in plots.all()] == [False, True, False]
+    page.get_by_text("runtime, ms", exact=True).last.click()
+    assert [plot.is_visible() for plot in plots.all()] == [False, False, True]
+    assert page.get_by_role("img", name="psnr.f64 against runtime, ms").is_visible()
+    name = plots.last.locator("g text").first
+    ink, paper = (name.evaluate(f"t => getComputedStyle(t).{of}") for of in ("fill", "stroke"))
+    assert ink != paper
+    assert plots.last.locator("circle").first.evaluate("c => getComputedStyle(c).fill") != "rgb(0, 0, 0)"
 
 
 def test_reported_and_measured_numbers_are_told_apart(site: Path, page: Page) -> None:

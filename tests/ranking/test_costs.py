@@ -50,7 +50,7 @@ def test_costs_are_shown_in_their_units(dped: Task, make_card: MakeCard) -> None
         "parameters, M": "0.113",
         "MACs, G": "2.00",
         "runtime, ms": "100",
-        "speed-up": "0.500",
+        "runtime ratio": "0.500",
         "memory, MB": "300",
         "Phone A, ms": "41.2",
     }
@@ -64,7 +64,7 @@ def test_only_costs_that_a_row_has_or_failed_at_have_a_column(dped: Task, make_c
     assert board(dped, cards).cost_notes() == []
     found = board(dped, cards, make_cost("a", timings=(failed_timing("out of time"),), counts=()))
     heads = [c.head for c in found.cost_columns]
-    assert heads == ["parameters, M", "runtime, ms", "speed-up", "memory, MB"]
+    assert heads == ["parameters, M", "runtime, ms", "runtime ratio", "memory, MB"]
     assert found.rows[1].cells["cost.parameters"].text(found.cost_columns[0]) == "–"
 
 
@@ -82,7 +82,7 @@ def test_a_failure_is_a_cross_with_its_reason(dped: Task, make_card: MakeCard) -
         assert (cells[name].state, cells[name].value) == (State.FAILED, None)
         assert cells[name].text(columns[name]) == "×"
     (note,) = (n for n in found.cost_notes() if "failed" in n)
-    assert "a out of time (runtime, speed-up, memory)" in note
+    assert "a out of time (runtime, runtime ratio, memory)" in note
     assert "a GPU delegate: no memory (Phone A)" in note
 
 
