@@ -7,21 +7,22 @@ from pathlib import Path
 import click
 
 
-class _Size(click.ParamType):
-    name = "HxW"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        height, _, width = str(value).lower().replace("×", "x").partition("x")
-        if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-            self.fail(f"{value!r} is no size: height x width in pixels, as in 720x1280.", param, ctx)
-        return int(height), int(width)
+def _size(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    height, _, width = value.lower().replace("×", "x").partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise click.BadParameter(f"{value!r} is no size: height x width in pixels, as in 720x1280.")
+    return int(height), int(width)
 
 
 @click.command("export", short_help="Write a Keras model of your own as a TFLite file.")
 @click.option("--to", "form", type=click.Choice(["tflite"]), default="tflite", show_default=True, help="What to write.")
 @click.option("--fp16", is_flag=True, help="Store the weights as float16: half the size.")
-@click.option("--input", "size", type=_Size(), metavar="HxW", help="Fix the input to this height and width.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Beside MODEL if left out.")
+@click.option("--input", "size", callback=_size, metavar="HxW", help="Fix the input to this height and width.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Beside MODEL if left out."
+)
 @click.argument("model", metavar="MODEL.keras|FILE.py:FUNCTION")
 def command(*, form: str, fp16: bool, size: tuple[int, int] | None, out: Path | None, model: str) -> None:
     """Write a Keras model as a TFLite file, for one image at a time.

@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import product
 
 from evaluator.efficiency.ops import Shape
-from evaluator.runners.models.problem import Foreign, ModelProblem, one_line, runtime
+from evaluator.runners.models.problem import ModelProblem, one_line, runtime
 
 _SMALL = 256
 _PERIOD = 64
@@ -19,8 +19,8 @@ def shapes_at(data: bytes, asked: Sequence[Shape], open_axes: Sequence[Sequence[
     """Return the shapes that LiteRT gives all tensors, as the file lays them out.
 
     Room for every tensor at the size of a photograph can be many gigabytes. So large sizes are led back to small ones
-    (equal to them modulo 64, so that roundings fall alike): each dimension is taken as a polynomial in height and width,
-    fitted to small sizes and compared with what a further one gives.
+    (equal to them modulo 64, so that roundings fall alike): each dimension is taken as a polynomial in height and
+    width, fitted to small sizes and compared with what a further one gives.
 
     Args:
         data: the file's bytes, checked.
@@ -90,7 +90,9 @@ def _without_shapes(error: Exception) -> ModelProblem:
     )
 
 
-def _fitted(probe: _Probe, asked: Sequence[Shape], open_axes: Sequence[Sequence[bool]], sides: list[int]) -> Shapes | None:
+def _fitted(
+    probe: _Probe, asked: Sequence[Shape], open_axes: Sequence[Sequence[bool]], sides: list[int]
+) -> Shapes | None:
     """Return the shapes by small sizes, or None if they do not follow a polynomial."""
     smaller = {side: [side % _PERIOD + k * _PERIOD for k in (1, 2, 3)] for side in sides}
 
