@@ -6,21 +6,13 @@ from pathlib import Path
 
 import click
 
-
-class _Size(click.ParamType):
-    name = "HxW"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        height, _, width = str(value).lower().replace("×", "x").partition("x")
-        if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-            self.fail(f"{value!r} is no size: height x width in pixels, as in 720x1280.", param, ctx)
-        return int(height), int(width)
+from evaluator.cli import options
 
 
 @click.command("export", short_help="Write a Keras model of your own as a TFLite file.")
 @click.option("--to", "form", type=click.Choice(["tflite"]), default="tflite", show_default=True, help="What to write.")
 @click.option("--fp16", is_flag=True, help="Store the weights as float16: half the size.")
-@click.option("--input", "size", type=_Size(), metavar="HxW", help="Fix the input to this height and width.")
+@click.option("--input", "size", callback=options.size, metavar="HxW", help="Fix the input to this height and width.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Beside MODEL if left out."
 )

@@ -38,6 +38,22 @@ output_format = click.option(
 )
 
 
+def size(_context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Turn an option's HEIGHTxWIDTH into (height, width)."""
+    from evaluator.tasks.costs import parse_size
+
+    try:
+        return None if value is None else parse_size(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param=option) from None
+
+
+def sizes(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """Turn an option's sizes, each once, into (height, width)."""
+    found = (size(context, option, value) for value in values)
+    return tuple(dict.fromkeys(s for s in found if s is not None))
+
+
 def _name_weights(_context: click.Context, _option: click.Parameter, folder: Path | None) -> None:
     # By the environment, so that worker processes find them too.
     if folder is not None:

@@ -36,7 +36,9 @@ def devices(output_format: str) -> None:
 @options.task
 @click.option("--submission", required=True, metavar="ID", help="The submission whose model ran.")
 @click.option("--device", required=True, metavar="DEVICE", help="The phone: see `evaluate phones devices`.")
-@click.option("--input", "size", metavar="HxW", help="Height and width of the input, such as 720x1280.")
+@click.option(
+    "--input", "size", callback=options.size, metavar="HxW", help="Height and width of the input, such as 720x1280."
+)
 @click.option("--backend", default="", metavar="TEXT", help="What it ran on, where the log does not say.")
 @click.option("--failed", default="", metavar="REASON", help="It gave no time: why, 'out of memory' for instance.")
 @click.option(
@@ -52,7 +54,7 @@ def import_log(
     task: str,
     submission: str,
     device: str,
-    size: str | None,
+    size: tuple[int, int] | None,
     backend: str,
     failed: str,
     device_card: Path | None,
@@ -66,13 +68,9 @@ def import_log(
     from evaluator.findings import EvaluatorError
     from evaluator.results import Store
     from evaluator.tasks import load_task
-    from evaluator.tasks.costs import parse_size, size_text
+    from evaluator.tasks.costs import size_text
 
     chosen = load_task(task)
-    try:
-        stated = parse_size(size) if size else None
-    except ValueError as error:
-        raise EvaluatorError(f"--input: {error}.") from None
     store = Store(leaderboards)
     if not any(
         card.submission.id == submission for t, s in store.boards() if t == chosen.id for card in store.read(t, s)
@@ -84,7 +82,7 @@ def import_log(
         empty = Cost(task=chosen.id, submission=submission, harness=__version__)
     except ValueError:
         raise EvaluatorError(f"{submission!r} is no id of a submission.") from None
-    run, findings = read_log(log, find_card(device, device_card), stated, backend=backend, failed=failed)
+    run, findings = read_log(log, find_card(device, device_card), size, backend=backend, failed=failed)
     record = (store.read_cost(chosen.id, submission) or empty).with_phones((run,))
     path = store.write_cost(record)
     print_findings(findings)

@@ -18,23 +18,10 @@ Size = tuple[int, int]
 _DEFAULT_SIZES: tuple[Size, ...] = ((256, 256), (720, 1280))
 
 
-class _Sizes(click.ParamType):  # type: ignore[type-arg]
-    name = "HxW"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Size:  # noqa: ANN401
-        from evaluator.tasks.costs import parse_size
-
-        if isinstance(value, tuple):
-            return value
-        try:
-            return parse_size(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 @click.command("profile", short_help="Count what a model costs, and time it beside a reference.")
-@click.option("--input", "sizes", type=_Sizes(), multiple=True, metavar="HxW", help="Height and width of an image; "
-              "may be given several times. Else the task's sizes, else 256x256 and 720x1280.")  # fmt: skip
+@click.option("--input", "sizes", multiple=True, callback=options.sizes, metavar="HxW",
+              help="Height and width of an image; may be given several times. Else the task's sizes, else 256x256 and "
+              "720x1280.")  # fmt: skip
 @click.option("--task", metavar="TASK", help="A task: its sizes and its reference; the result goes to its leaderboard.")
 @click.option("--runtime", is_flag=True, help="Also time it, beside the reference, and look at its memory.")
 @click.option("--reference", metavar="MODEL", help="Time it beside this model. Else the task's reference, else srcnn.")
@@ -82,7 +69,7 @@ def command(
     from evaluator.tasks import Limits, load_task
 
     chosen = load_task(task) if task else None
-    sizes = tuple(dict.fromkeys(sizes)) or (chosen.spec.cost.sizes if chosen else _DEFAULT_SIZES)
+    sizes = sizes or (chosen.spec.cost.sizes if chosen else _DEFAULT_SIZES)
     limits = chosen.spec.limits if chosen else Limits()
     permissions = Permissions(accept_partial, frozenset(trust))
     with Reception(limits, [leaderboards]) as reception:

@@ -94,7 +94,8 @@ class Op(BaseModel):
 
 _NEEDED: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("conv", "conv_transpose", "dense"), (1,)),
-    **dict.fromkeys(("square", "neg", "reciprocal", "rsqrt", "log", "softmax", "mean", "sum", "max", "argmax"), (0,)),
+    **dict.fromkeys(("square", "neg", "reciprocal", "rsqrt", "log", "softmax"), (0,)),
+    **dict.fromkeys(("mean", "sum", "max", "argmax"), (0,)),
     "matmul": (1, 1),
     "attention": (2, 2, 2),
 }

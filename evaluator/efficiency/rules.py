@@ -3,9 +3,9 @@
 Two conventions are counted side by side. `macs`: multiply-accumulates of convolutions, transposed convolutions, dense
 layers, matrix products and attention, positions in the padding included, biases left out. `tf_profiler`: floating
 point operations as TensorFlow's profiler counts them (the functions that its sources register by `RegisterStatistics`
-with the key `flops`), which is what several papers print. To it the tool keras-flops adds the maximum over an axis; so
-do we, as the printed numbers come from there (LPIENet's do). Of `Einsum` it knows nothing: that is counted as the matrix
-product that it is.
+with the key `flops`), which is what several papers print. The tool keras-flops adds the maximum over an axis to these;
+so do we, as LPIENet's printed numbers come out with it only. Of `Einsum` the profiler knows nothing: it is counted as
+the matrix product that it is.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def test_a_phone_of_ones_own(evaluate: Run, tmp_path: Path, log: Path) -> None:
     ("arguments", "words"),
     [
         (["--device", "samsung-a5"], "Did you mean 'samsung-a50'"),
-        (["--device", "samsung-a50", "--input", "720"], "--input: '720' is no size"),
+        (["--device", "samsung-a50", "--input", "720"], "'720' is no size"),
         (["--device", "samsung-a50", "--submission", "../x"], "'../x' is no id"),
         (["--device", "samsung-a50", "--task", "dpet"], "Did you mean 'dped'"),
         (["--device", "samsung-a50", "--failed", "out of time"], "phone-log"),

@@ -147,7 +147,7 @@ def test_reductions() -> None:
     assert flops("mean", **fields) == 24
     assert flops("sum", **fields) == 24 - 2  # three additions less one make four numbers one
     assert flops("argmax", **fields) == 24 - 2
-    assert flops("max", **fields) == 0
+    assert flops("max", **fields) == 24 - 2  # not TensorFlow itself, but keras-flops counts it
 
 
 @pytest.mark.parametrize("kind", ["activation", "elementwise", "norm", "resize", "move", "unknown", "reduce"])

@@ -15,7 +15,7 @@ from evaluator.runners.models.problem import Foreign, ModelProblem, loading
 
 # A hint, not a proof: TorchScript has more ways to files than names that can be searched for.
 _FILES = re.compile(r"\b(?:from_file|read_file|write_file|torch\s*\.\s*(?:save|load)|ops\s*\.\s*aten\s*\.\s*save)\b")
-_OPERATORS = re.compile(r"\bops\s*\.\s*(\w+)\s*\.\s*(\w+)")
+_OPERATORS = re.compile(r"(?<![\w.])ops\s*\.\s*(\w+)\s*\.\s*(\w+)")
 _NAMESPACES = ("prim", "aten", "quantized", "torchvision")
 _TORCHVISION = ("nms", "deform_conv2d", "roi_align", "roi_pool")
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from graph_process import GraphProcess
 from numpy.typing import NDArray
 
+from evaluator.shipped import shipped_folder
 from model_support import Frameworks, Reference, needed
 
 HERE = Path(__file__).parent
@@ -34,9 +36,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _made(script: str, weights: Path, folder: Path) -> Path:
+def _made(script: str, given: Path, folder: Path) -> Path:
     done = subprocess.run(
-        [sys.executable, str(HERE / script), str(weights), str(folder)],
+        [sys.executable, str(HERE / script), str(given), str(folder)],
         capture_output=True,
         text=True,
         timeout=300,
@@ -58,6 +60,23 @@ def tensorflow_nets(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """A folder with what `make_tensorflow.py` exports."""
     needed("tensorflow")
     return _made("make_tensorflow.py", weights, tmp_path_factory.mktemp("tensorflow"))
+
+
+@pytest.fixture(scope="session")
+def counted_nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what `graphs/make_networks.py` saves."""
+    needed("tensorflow", "tflite")
+    lpienet = shipped_folder("_baselines", "baselines") / "lpienet" / "lpienet.py"
+    return _made("graphs/make_networks.py", lpienet, tmp_path_factory.mktemp("counted"))
+
+
+@pytest.fixture(scope="session")
+def read_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphProcess]:
+    """A process that lists operators."""
+    needed("tensorflow", "tflite")
+    process = GraphProcess(tmp_path_factory.mktemp("read") / "log")
+    yield process
+    process.end()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from evaluator.efficiency.ops import Graph
 from evaluator.ingest.manifest import Artefact
 from evaluator.runners.models.care_tensorflow import safe_graph
 from evaluator.runners.models.graphs.base import GraphReader, Input
-from evaluator.runners.models.graphs.shapes import check_fit, shown
+from evaluator.runners.models.graphs.shared import check_fit, shown
 from evaluator.runners.models.graphs.tensorflow_graph import Walk, elements, inlined, was_variable
 from evaluator.runners.models.graphs.tensorflow_ops import Listing
 from evaluator.runners.models.keras import open_keras
@@ -21,7 +21,6 @@ from evaluator.runners.models.problem import Foreign, ModelProblem, loading, one
 from evaluator.runners.models.tensorflow import described, framework, frozen_function, open_signature, tensor_name
 
 Shapes = Sequence[tuple[int, ...]]
-_WEIGHT_KINDS = ("conv", "conv_transpose", "dense", "matmul")
 
 
 def open_graph(path: Path, artefact: Artefact) -> GraphReader:
@@ -85,7 +84,7 @@ class _KerasGraph:
         own = {id(weight.value.handle): weight for weight in weights}
         mapped = {name: own[key] for name, key in fixed.variables.items() if key in own}
         listing = _listed(self._tensorflow, self._file, fixed, shapes)
-        ops = listing.ops(lambda constant: mapped.get(constant.name) is not None, lambda c: id(mapped[c.name]))
+        ops = listing.ops(lambda constant: constant.name in mapped, lambda constant: id(mapped[constant.name]))
         parameters = sum(int(weight.value.shape.num_elements()) for weight in weights)
         return Graph(parameters=parameters, ops=tuple(ops), findings=tuple(listing.findings))
 
@@ -109,9 +108,7 @@ class _SignatureGraph:
             return self._function(**named)[self._output]
 
         fixed = _traced(self._tensorflow, network, self.inputs, shapes)
-        handles = zip(self._function.captured_inputs, self._function.graph.captures, strict=False)
         trainable = {id(v.handle): bool(v.trainable) for v in self._function.graph.variables}
-        del handles
         listing = _listed(self._tensorflow, self._file, fixed, shapes)
         statistics = listing.walk.statistics()
         weights = listing.weights()
@@ -148,8 +145,7 @@ class _FrozenGraph:
         check_fit(self.inputs, shapes)
         with loading("a frozen graph whose functions TensorFlow finds"):
             definition = inlined(self._tensorflow, self._definition, self._names, self._output)
-        output = self._output
-        fixed = _Fixed(definition, self._names, output, {})
+        fixed = _Fixed(definition, self._names, self._output, {})
         listing = _listed(self._tensorflow, self._file, fixed, shapes)
         statistics = listing.walk.statistics()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from math import prod
 
 from evaluator.runners.models.graphs.tensorflow_kinds import SHAPES
@@ -10,6 +11,7 @@ from evaluator.runners.models.problem import Foreign
 from evaluator.runners.models.tensorflow import frozen_function
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+_numbers = count()
 _PASSING = ("Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose")
 
 
@@ -25,10 +27,7 @@ def inlined(tensorflow: Foreign, definition: Foreign, inputs: Sequence[str], out
     functions = {function.signature.name for function in definition.library.function}
     if not any(node.op in _CALLS or node.op in functions for node in definition.node):
         return definition
-    for holder in (definition.node, definition.library.function):
-        for item in holder:  # compiled functions (Keras makes one for each grouped convolution) are not inlined
-            for attribute in ("_XlaMustCompile", "_noinline"):
-                item.attr.pop(attribute, None)
+    definition = _inlinable(definition)
 
     def imported() -> None:
         tensorflow.import_graph_def(definition, name="")
@@ -37,6 +36,29 @@ def inlined(tensorflow: Foreign, definition: Foreign, inputs: Sequence[str], out
     graph = wrapped.graph
     pruned = wrapped.prune([graph.get_tensor_by_name(n) for n in inputs], graph.get_tensor_by_name(output))
     return frozen_function(pruned).graph.as_graph_def()
+
+
+def _inlinable(definition: Foreign) -> Foreign:
+    """Return a definition whose functions may be inlined: compiled ones may not.
+
+    Keras makes a compiled one for each grouped convolution. They get new names, as a process knows functions by name.
+    """
+    changed = type(definition).FromString(definition.SerializeToString())
+    library = changed.library.function
+    names = {function.signature.name: f"{function.signature.name}_{next(_numbers)}" for function in library}
+    for function in library:
+        function.signature.name = names[function.signature.name]
+    for item in (*changed.node, *library, *(node for function in library for node in function.node_def)):
+        for attribute in ("_XlaMustCompile", "_noinline"):
+            item.attr.pop(attribute, None)
+        for value in item.attr.values():
+            for called in (value.func, *value.list.func):
+                if called.name in names:
+                    called.name = names[called.name]
+    for node in (*changed.node, *(node for function in library for node in function.node_def)):
+        node.op = names.get(node.op, node.op)
+    del changed.library.gradient[:]  # nothing is trained here
+    return changed
 
 
 class Walk:

@@ -5,28 +5,20 @@ from __future__ import annotations
 from evaluator.efficiency.ops import Kind
 
 LEFT_OUT = frozenset(
-    [
-        "Const",
-        "Placeholder",
-        "PlaceholderWithDefault",
-        "Identity",
-        "IdentityN",
-        "NoOp",
-        "StopGradient",
-        "PreventGradient",
-        "Snapshot",
-        "EnsureShape",
-        "CheckNumerics",
-        "ReadVariableOp",
-        "VarHandleOp",
-        "Assert",
-        "Shape",
-        "ShapeN",
-        "Size",
-        "Rank",
-        "ControlTrigger",
-        "DisableCopyOnRead",
-    ]
+    (
+        *(
+            "Const",
+            "Placeholder",
+            "PlaceholderWithDefault",
+            "Identity",
+            "IdentityN",
+            "NoOp",
+            "StopGradient",
+            "Snapshot",
+        ),
+        *("PreventGradient", "EnsureShape", "CheckNumerics", "ReadVariableOp", "VarHandleOp", "Assert", "Shape"),
+        *("ShapeN", "Size", "Rank", "ControlTrigger", "DisableCopyOnRead"),
+    )
 )
 """Operators that neither compute nor move anything."""
 

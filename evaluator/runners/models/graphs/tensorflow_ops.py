@@ -8,10 +8,9 @@ from typing import Any
 
 from evaluator.efficiency.ops import Op, Shape
 from evaluator.findings import Finding
-from evaluator.runners.models.graphs.shapes import channels_first
+from evaluator.runners.models.graphs.shared import channels_first, loop_finding, swapped
 from evaluator.runners.models.graphs.tensorflow_graph import Walk, elements
 from evaluator.runners.models.graphs.tensorflow_kinds import KINDS, LEFT_OUT, LOOPS
-from evaluator.runners.models.graphs.tflite import loop_finding
 from evaluator.runners.models.problem import Foreign
 
 _WEIGHTED = ("conv", "conv_transpose", "dense", "matmul")
@@ -69,7 +68,7 @@ class Listing:
         looping = False
         for op in self.walk.operators:
             looping = looping or op.type in LOOPS
-            if op.type in LEFT_OUT or not self._runs(op, counts):
+            if op.type in LEFT_OUT or not self._runs(op):
                 continue
             parameters = 0
             for tensor in op.inputs:
@@ -96,13 +95,12 @@ class Listing:
             )
         return ops
 
-    def _runs(self, op: Foreign, counts: Callable[[Any], bool]) -> bool:
-        """Tell whether an operator computes on the image, or on weights; not on shapes or fixed numbers alone."""
+    def _runs(self, op: Foreign) -> bool:
+        """Tell whether an operator computes on the image, or on weights; not on shapes or single numbers alone."""
         if op in self.walk.data:
             return True
-        return any(counts(c) for tensor in op.outputs[:1] for c in self.walk.constants(tensor)) and (
-            KINDS.get(op.type) != "move"
-        )
+        of_weights = any(elements(c) > 1 for tensor in op.outputs[:1] for c in self.walk.constants(tensor))
+        return of_weights and KINDS.get(op.type) != "move"
 
     def _op(self, op: Foreign, parameters: int) -> list[Op]:
         kind = KINDS.get(op.type, "unknown")
@@ -143,8 +141,8 @@ def _product(op: Foreign, second_fixed: bool) -> dict[str, Any]:
     if op.type in ("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"):
         left, right = _known(op.inputs[0]), _known(op.inputs[1])
         swaps = ("transpose_a", "transpose_b") if op.type == "MatMul" else ("adj_x", "adj_y")
-        left = _swapped(left, op.get_attr(swaps[0]))
-        right = _swapped(right, op.get_attr(swaps[1]))
+        left = swapped(left, op.get_attr(swaps[0]))
+        right = swapped(right, op.get_attr(swaps[1]))
         if op.type == "MatMul" and second_fixed:
             return {"kind": "dense", "inputs": (left,), "output": output, "weight": right[::-1]}
         return {"kind": "matmul", "inputs": (left, right), "output": output}
@@ -160,10 +158,6 @@ def _product(op: Foreign, second_fixed: bool) -> dict[str, Any]:
     else:  # (…, in / groups, out)
         weight, groups = (kernel[-1], kernel[-2], *kernel[:-2]), data[1] // kernel[-2]
     return {"kind": KINDS[op.type], "inputs": (data,), "output": output, "weight": weight, "groups": groups}
-
-
-def _swapped(shape: Shape, swap: bool) -> Shape:
-    return (*shape[:-2], shape[-1], shape[-2]) if swap else shape
 
 
 def _einsum(op: Foreign, output: Shape) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from evaluator.ingest.manifest import Artefact
 from evaluator.runners.models.care_tflite import check_tflite
 from evaluator.runners.models.contract import Tensor
 from evaluator.runners.models.graphs.base import Input
-from evaluator.runners.models.graphs.shapes import channels_first, check_fit, shown
+from evaluator.runners.models.graphs.shared import channels_first, check_fit, loop_finding, shown, swapped
 from evaluator.runners.models.graphs.tflite_shapes import Shapes, shapes_at
 from evaluator.runners.models.problem import Foreign, ModelProblem, loading, runtime
 
@@ -143,7 +143,7 @@ class TFLiteGraph:
 
     def _op(self, operator: Foreign, reading: _Reading) -> Op:
         word = self._name(operator)
-        kind = _KINDS.get(word, "unknown")
+        kind = self._kind(word, operator)
         given, made = _numbers(operator.inputs), _numbers(operator.outputs)
         output = reading.shapes[made[0]] if made else ()
         name = self._tensor_name(made[0])[:200] if made else ""
@@ -163,7 +163,7 @@ class TFLiteGraph:
             window = (int(options.filterHeight), int(options.filterWidth))
         if kind == "matmul":
             options = operator.builtinOptions
-            data = [_swapped(data[0], options.adjX), _swapped(data[1], options.adjY)]
+            data = [swapped(data[0], options.adjX), swapped(data[1], options.adjY)]
         if kind not in _PLAIN_AXES:
             data, output = [channels_first(shape) for shape in data], channels_first(output)
         return Op(
@@ -175,6 +175,14 @@ class TFLiteGraph:
             window=window,
             parameters=parameters,
         )
+
+    def _kind(self, word: str, operator: Foreign) -> Kind:
+        kind = _KINDS.get(word, "unknown")
+        if kind in _OPERANDS and kind != "matmul" and len(operator.outputs):
+            stored = self._graph.tensors[int(operator.outputs[0])]
+            if self._types.get(stored.type) in ("int32", "int64") and not _is_quantised(stored):
+                return "move"  # arithmetic on shapes
+        return kind
 
     def _weighted(self, word: str, operator: Foreign, reading: _Reading, output: Shape, name: str) -> Op:
         given = _numbers(operator.inputs)
@@ -226,8 +234,7 @@ class TFLiteGraph:
         if found is None:
             return 0
         stored = self._graph.tensors[found]
-        whole = stored.quantization is not None and stored.quantization.scale is not None
-        if not (whole or "float" in self._types.get(stored.type, "")):
+        if not (_is_quantised(stored) or "float" in self._types.get(stored.type, "")):
             return 0
         values = self._values(found)
         if stored.buffer in reading.counted and not (values.size and np.all(values == values.flat[0])):
@@ -279,11 +286,8 @@ class TFLiteGraph:
 
     def _input(self, index: int) -> Input:
         tensor = self._graph.tensors[index]
-        quantised = tensor.quantization is not None and tensor.quantization.scale is not None
-        return Input(
-            self._tensor_name(index),
-            Tensor(_stored(tensor), None if quantised else self._types.get(tensor.type)),
-        )
+        kind = None if _is_quantised(tensor) else self._types.get(tensor.type)
+        return Input(self._tensor_name(index), Tensor(_stored(tensor), kind))
 
     def _tensor_name(self, index: int) -> str:
         return str((self._graph.tensors[index].name or b"").decode("utf-8", "replace"))
@@ -293,7 +297,7 @@ class TFLiteGraph:
         if code.customCode:
             return str(code.customCode.decode("ascii", "replace")[:200])
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
-        return self._builtin.get(number, f"BUILTIN_{number}")
+        return str(self._builtin.get(number, f"BUILTIN_{number}"))
 
 
 class _Reading:
@@ -303,17 +307,6 @@ class _Reading:
         self.shapes = shapes
         self.counted: set[int] = set()
         self.zero_biases = 0
-
-
-def loop_finding(file: str) -> Finding:
-    """Return what is said of a network with a loop."""
-    return Finding.warning(
-        "cost-loop",
-        file,
-        expected="operators that run once",
-        got="a loop, whose turns the file does not tell",
-        fix="What is inside the loop is not in the count: unroll it before the export.",
-    )
 
 
 def _numbers(array: Foreign) -> list[int]:
@@ -326,5 +319,5 @@ def _stored(tensor: Foreign) -> tuple[int | None, ...]:
     return tuple(None if open_ < 0 else n for n, open_ in zip(shape, signature, strict=True))
 
 
-def _swapped(shape: Shape, swap: bool) -> Shape:
-    return (*shape[:-2], shape[-1], shape[-2]) if swap else shape
+def _is_quantised(tensor: Foreign) -> bool:
+    return tensor.quantization is not None and tensor.quantization.scale is not None

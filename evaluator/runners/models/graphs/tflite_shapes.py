@@ -19,8 +19,8 @@ def shapes_at(data: bytes, asked: Sequence[Shape], open_axes: Sequence[Sequence[
     """Return the shapes that LiteRT gives all tensors, as the file lays them out.
 
     Room for every tensor at the size of a photograph can be many gigabytes. So large sizes are led back to small ones
-    (equal to them modulo 64, so that roundings fall alike): each dimension is taken as a polynomial in height and width,
-    fitted to small sizes and compared with what a further one gives.
+    (equal to them modulo 64, so that roundings fall alike): each dimension is taken as a polynomial in height and
+    width, fitted to small sizes and compared with what a further one gives.
 
     Args:
         data: the file's bytes, checked.

@@ -1,10 +1,11 @@
-"""Shapes as a file lays them out, and as operators are counted by."""
+"""What readers of several formats need: shapes as operators are counted by, and what is said of a file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from evaluator.efficiency.ops import Shape
+from evaluator.findings import Finding
 from evaluator.runners.models.graphs.base import Input
 from evaluator.runners.models.problem import ModelProblem
 
@@ -39,3 +40,19 @@ def check_fit(inputs: Sequence[Input], shapes: Sequence[Sequence[int]]) -> None:
             got="; ".join("any shape" if own is None else shown(own) for own in told) + " in the file",
             fix="Ask for the size that the file is fixed to, or export with open sizes.",
         )
+
+
+def swapped(shape: Shape, swap: bool) -> Shape:
+    """Return the shape of a matrix that is transposed before it is multiplied, if `swap`."""
+    return (*shape[:-2], shape[-1], shape[-2]) if swap else shape
+
+
+def loop_finding(file: str) -> Finding:
+    """Return what is said of a network with a loop."""
+    return Finding.warning(
+        "cost-loop",
+        file,
+        expected="operators that run once",
+        got="a loop, whose turns the file does not tell",
+        fix="What is inside the loop is not in the count: unroll it before the export.",
+    )
