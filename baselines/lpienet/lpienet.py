@@ -1,7 +1,7 @@
 """LPIENet, the lightweight network for enhancement of images from under-display cameras, in Keras 3.
 
-Source: the text and figures of its paper, and the counts of its public code (leaderboards/published/counts.toml). Only
-layers and operations that every backend of Keras has.
+Source: Conde et al., "Perceptual Image Enhancement for Smartphone Real-Time Applications", WACV 2023; its parameters
+and operations are those of leaderboards/published/counts.toml. Only layers and operations that all backends have.
 """
 
 from __future__ import annotations

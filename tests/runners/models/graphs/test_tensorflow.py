@@ -153,11 +153,13 @@ def test_another_size_than_the_fixed_one_is_a_problem(read_graph: GraphProcess, 
     assert "1 × 48 × 24 × 8" in found.said
 
 
-# Source: the challenge's networks counted by formula from their layers; (parameters, GMACs at 720×1280).
+# By hand, from the shapes of the checkpoints' variables: weights that each pixel meets once, and all parameters.
+SRCNN = 81 * 3 * 64 + 25 * 64 * 32 + 25 * 32 * 3
+RESNET_64, RESNET_32 = (2 * 81 * 3 * width + convolutions * 9 * width**2 for width, convolutions in ((64, 10), (32, 6)))
 DPED = {
-    "dped_srcnn": (69_249, 63.730),
-    "dped_resnet_12_64": (401_475, 368.404),
-    "dped_resnet_8_32": (71_331, 65.294),
+    "dped_srcnn": (SRCNN + 64 + 32 + 1, SRCNN),  # its last bias is one number
+    "dped_resnet_12_64": (RESNET_64 + 11 * 64 + 3 + 8 * 2 * 64, RESNET_64),
+    "dped_resnet_8_32": (RESNET_32 + 7 * 32 + 3 + 4 * 2 * 32, RESNET_32),
 }
 
 
@@ -172,4 +174,5 @@ def test_the_networks_of_pirm_2018(read_graph: GraphProcess, data_root: Path, tm
         given = [sys.executable, str(script), str(models / name), str(path)]
         subprocess.run(given, capture_output=True, check=True, timeout=300)
     found = read_graph(path, (1, 720, 1280, 3))
-    assert (found.ops.parameters, round(found.counts().macs / 1e9, 3)) == DPED[name]
+    parameters, weights = DPED[name]
+    assert (found.ops.parameters, found.counts().macs) == (parameters, 720 * 1280 * weights)
