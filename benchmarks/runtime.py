@@ -2,7 +2,7 @@
 
     python benchmarks/runtime.py --model srcnn --input 256x256 --rounds 10 --json runtime.json
 
-The ratio of a model to itself is 1. Beside the estimate that the harness uses (the median over pairs that ran in turns)
+The ratio of a model to itself is 1. Beside the estimate that the harness uses (medians over pairs that ran in turns, over several rounds)
 two others are computed from the same times: the ratio of the medians, and of the fastest runs. `--busy N` adds N
 processes that load the machine in bursts, as other people's jobs do.
 """
@@ -17,7 +17,7 @@ import statistics
 import time
 from pathlib import Path
 
-from evaluator.efficiency.timing import ROUNDS, Timed, interleave
+from evaluator.efficiency.timing import Timed, interleave
 from evaluator.runners import Meter, Reception
 from evaluator.scoring.profile import Images, find_model, open_model, runs
 from evaluator.tasks import Limits
@@ -40,13 +40,13 @@ def once(name: str, size: tuple[int, int]) -> Timed:
     """Time a model against another instance of it."""
     with Reception(Limits()) as reception:
         model, other = (open_model(find_model(name), reception) for _ in range(2))
-        rounds = []
-        for _ in range(ROUNDS):
+        timed = Timed(())
+        while not timed.enough:
             one, two = (runs(Meter(s.runner), Images(s, size)) for s in (model, other))
-            rounds.append(interleave(one, two))
+            timed = Timed((*timed.rounds, interleave(one, two)))
             model.runner.workers.close()
             other.runner.workers.close()
-    return Timed(tuple(rounds))
+    return timed
 
 
 def measure(name: str, size: tuple[int, int], rounds: int, busy: int) -> dict[str, object]:
@@ -54,12 +54,12 @@ def measure(name: str, size: tuple[int, int], rounds: int, busy: int) -> dict[st
     noise = [multiprocessing.Process(target=disturb, args=(i,), daemon=True) for i in range(busy)]
     for process in noise:
         process.start()
-    found: dict[str, list[float]] = {"median of pairs": [], "medians": [], "fastest": []}
+    found: dict[str, list[float]] = {"by pairs": [], "medians": [], "fastest": []}
     try:
         for _ in range(rounds):
             timed = once(name, size)
             assert timed.ratio is not None
-            found["median of pairs"].append(timed.ratio)
+            found["by pairs"].append(timed.ratio)
             found["medians"].append(statistics.median(timed.reference) / timed.median)
             found["fastest"].append(min(timed.reference) / min(timed.seconds))
     finally:

@@ -12,10 +12,13 @@ Run = Callable[[], float]
 """Runs once and returns the seconds that it took."""
 
 WARM_UP = 2
-FEWEST = 5
+FEWEST = 6
 MOST = 20
 BUDGET_S = 5.0
-ROUNDS = 3
+FEWEST_ROUNDS = 3
+MOST_ROUNDS = 7
+AGREE = 0.04
+"""How near the ratios of all rounds must be, over the ratio, for no more rounds to be needed."""
 SURE = 0.01
 """Relative half width of the ratio's interval at which enough was measured."""
 
@@ -30,9 +33,8 @@ class Round:
 
     @property
     def ratio(self) -> float | None:
-        """The median over pairs of reference time by model time."""
-        pairs = _ratios(self.seconds, self.reference)
-        return statistics.median(pairs) if pairs else None
+        """Reference time by model time: the median over pairs A B, and that over pairs B A, and between them the mean."""
+        return _balanced(_ratios(self.seconds, self.reference))
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,13 @@ class Timed:
         found = self._ratios()
         return (max(found) - min(found)) / statistics.median(found) if found else None
 
+    @property
+    def enough(self) -> bool:
+        """Whether no more rounds are needed."""
+        if len(self.rounds) < FEWEST_ROUNDS or len(self.rounds) >= MOST_ROUNDS:
+            return len(self.rounds) >= MOST_ROUNDS
+        return self.ratio_spread is None or self.ratio_spread <= AGREE
+
     def _ratios(self) -> list[float]:
         return [r.ratio for r in self.rounds if r.ratio is not None]
 
@@ -86,7 +95,8 @@ def interleave(model: Run, reference: Run | None, *, budget_s: float = BUDGET_S)
     """Run a model and a reference in turns, in the order A B B A, until their ratio is known well enough.
 
     Load that lasts longer than a pair slows both and leaves the ratio; a burst that hits one run of a pair is an
-    outlier, which the median leaves out; B A after A B cancels a machine that grows slower or faster all the time.
+    outlier, which a median leaves out; B A after A B cancels what a run gains by coming after one of its own, and a
+    machine that grows slower all the time.
 
     Args:
         model: runs the model once.
@@ -95,7 +105,7 @@ def interleave(model: Run, reference: Run | None, *, budget_s: float = BUDGET_S)
     """
     runs = [model, reference] if reference else [model]
     for _ in range(WARM_UP):
-        for run in runs:
+        for run in reversed(runs):
             run()
     times: list[list[float]] = [[] for _ in runs]
     end = time.monotonic() + budget_s
@@ -109,8 +119,13 @@ def interleave(model: Run, reference: Run | None, *, budget_s: float = BUDGET_S)
 def _sure(times: Sequence[Sequence[float]]) -> bool:
     values = _ratios(times[0], times[1]) if len(times) > 1 else list(times[0])
     # Of a median of n values the standard error is about 0.93 interquartile ranges / sqrt(n).
-    width = 2 * 0.93 * _range(values) / math.sqrt(len(values))
-    return len(values) >= 2 * FEWEST and width < SURE * statistics.median(values)
+    halves = (values[::2], values[1::2])
+    width = max(2 * 0.93 * _range(half) / math.sqrt(len(half)) / statistics.median(half) for half in halves)
+    return len(values) >= 2 * FEWEST and width < SURE
+
+
+def _balanced(pairs: Sequence[float]) -> float | None:
+    return math.sqrt(statistics.median(pairs[::2]) * statistics.median(pairs[1::2])) if pairs else None
 
 
 def _ratios(seconds: Sequence[float], reference: Sequence[float]) -> list[float]:

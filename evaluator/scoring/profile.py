@@ -13,7 +13,7 @@ from evaluator._version import __version__
 from evaluator.efficiency import this_machine
 from evaluator.efficiency.cost import OUT_OF_MEMORY, OUT_OF_TIME, Cost, Timing
 from evaluator.efficiency.counts import Counts, Layer, Uncounted, count, layers
-from evaluator.efficiency.timing import BUDGET_S, ROUNDS, Timed, interleave
+from evaluator.efficiency.timing import BUDGET_S, Timed, interleave
 from evaluator.findings import EvaluatorError, Finding, Severity, did_you_mean
 from evaluator.images import Pixels
 from evaluator.ingest import Manifest, baseline_names, baselines_folder, open_submission
@@ -251,7 +251,6 @@ class Bench:
     device: Device = "cpu"
     budget_s: float = BUDGET_S
     """Seconds for each round at one size."""
-    rounds: int = ROUNDS
 
 
 def time_runs(subject: Subject, sizes: Sequence[Size], bench: Bench, profile: Profile, say: Say) -> None:
@@ -275,17 +274,17 @@ def time_runs(subject: Subject, sizes: Sequence[Size], bench: Bench, profile: Pr
 def _time_at(subject: Subject, size: Size, bench: Bench, profile: Profile) -> Timing:
     meter = _meter(subject, bench)
     other = bench.reference
+    timed = Timed(())
     try:
         memory = meter.memory(Images(subject, size).next())
-        rounds = []
-        for _ in range(bench.rounds):
+        while not timed.enough:
             try:
                 reference = _guarded(runs(_meter(other, bench), Images(other, size))) if other else None
-                rounds.append(interleave(runs(meter, Images(subject, size)), reference, budget_s=bench.budget_s))
+                found = interleave(runs(meter, Images(subject, size)), reference, budget_s=bench.budget_s)
+                timed = Timed((*timed.rounds, found))
             except _ReferenceFailed as failure:
                 _note(profile, failure.finding, size)
-                other = None
-                rounds = [interleave(runs(meter, Images(subject, size)), None, budget_s=bench.budget_s)]
+                other, timed = None, Timed(())
             finally:
                 _end(subject, bench)
     except RunFailed as failure:
@@ -293,7 +292,7 @@ def _time_at(subject: Subject, size: Size, bench: Bench, profile: Profile) -> Ti
         return _timing(subject, bench, size, failure=_reason(failure))
     finally:
         _end(subject, bench)
-    return _timing(subject, bench, size, timed=Timed(tuple(rounds)), memory=memory)
+    return _timing(subject, bench, size, timed=timed, memory=memory)
 
 
 def _meter(subject: Subject, bench: Bench) -> Meter:

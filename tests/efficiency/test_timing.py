@@ -35,7 +35,7 @@ def test_runs_take_turns_and_every_other_pair_is_turned_round() -> None:
         return run
 
     interleave(noted("a"), noted("b"))
-    assert order[:4] == ["a", "b", "a", "b"], "both are warmed up first"
+    assert order[:4] == ["b", "a", "b", "a"], "both are warmed up first"
     assert "".join(order[4:12]) == "abbaabba"
 
 
@@ -52,7 +52,7 @@ def test_load_that_hits_both_and_bursts_that_hit_one_leave_the_ratio() -> None:
 
         return once
 
-    found = Timed(tuple(interleave(run(0.02), run(0.05)) for _ in range(timing.ROUNDS)))
+    found = Timed(tuple(interleave(run(0.02), run(0.05)) for _ in range(timing.FEWEST_ROUNDS)))
     assert found.ratio == pytest.approx(2.5, rel=0.05)
 
 
@@ -64,7 +64,7 @@ def test_without_a_reference_there_is_no_ratio() -> None:
     assert 0.1 <= found.median <= 0.2
 
 
-def test_the_budget_ends_it_after_five_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_budget_ends_it_after_the_fewest_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(1000))
     monkeypatch.setattr(timing.time, "monotonic", lambda: next(clock))
     found = interleave(steady(0.1, 0.4), steady(0.2, 0.1, 0.4), budget_s=0.5)
@@ -77,9 +77,28 @@ def test_it_ends_where_the_ratio_never_becomes_sure() -> None:
 
 
 def test_a_process_that_is_slower_all_its_life_does_not_decide() -> None:
-    even, odd = Round((0.1,) * 5, (0.2,) * 5), Round((0.1,) * 5, (0.23,) * 5)
+    even, odd = Round((0.1,) * 6, (0.2,) * 6), Round((0.1,) * 6, (0.23,) * 6)
     found = Timed((even, odd, even))
+    assert not found.enough
+    assert Timed((even, even, even)).enough
+    assert Timed((even, odd) * 4).enough
+    assert not Timed((even, even)).enough
     assert found.ratio == pytest.approx(2)
     assert found.ratio_spread == pytest.approx(0.15)
     assert found.p95 == pytest.approx(0.1)
     assert found.spread == 0
+
+
+def test_what_a_run_gains_after_one_of_its_own_cancels() -> None:
+    last = ""
+
+    def run(name: str) -> Callable[[], float]:
+        def once() -> float:
+            nonlocal last
+            seconds = 0.09 if last == name else 0.10
+            last = name
+            return seconds
+
+        return once
+
+    assert interleave(run("a"), run("b")).ratio == pytest.approx(1, abs=0.001)
