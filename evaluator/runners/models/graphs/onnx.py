@@ -104,8 +104,8 @@ class _Reading:
 
     def _ops(self, node: Foreign) -> Iterator[Op]:
         was: Foreign = self._were.get(node.output[0], node)
-        # A matrix product may be written as an Einstein sum to have its shape inferred.
-        read = was if was.op_type in ("FusedMatMul", "Attention") else node
+        # What stands in their place has the shape alone in common with these.
+        read = was if was.op_type in ("FusedMatMul", "Attention", "MultiHeadAttention") else node
         attributes = {a.name: self._onnx.helper.get_attribute_value(a) for a in read.attribute}
         domain = "" if was.domain == "ai.onnx" else was.domain
         named = {"operator": f"{domain}.{was.op_type}".lstrip(".")[:200], "name": node.name[-200:]}
@@ -255,4 +255,6 @@ class _Weights:
         if root not in self._initialisers or transparent or position in SETTINGS.get(word, ()):
             return False
         size, real = self._initialisers[root]
-        return (real or name in self._dequantised) and (size > 1 or named_by_hand(root))
+        return (real or name in self._dequantised) and (
+            size > 1 or (named_by_hand(root) and not word.startswith("QLinear"))  # which have scales as inputs
+        )

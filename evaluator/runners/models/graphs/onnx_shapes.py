@@ -103,7 +103,7 @@ def set_inputs(model: Foreign, inputs: Sequence[Foreign], shapes: Sequence[Shape
     graph.value_info.extend(kept)
     for value in graph.output:
         if value.name not in foreign:
-            value.type.tensor_type.ClearField("shape")
+            value.ClearField("type")
 
 
 def _fits(dim: Foreign, size: int, sizes: dict[str, int]) -> bool:
