@@ -2,7 +2,7 @@
 
     python benchmarks/runtime.py --model srcnn --input 256x256 --rounds 10 --json runtime.json
 
-The ratio of a model to itself is 1. Beside the estimate that the harness uses (medians over pairs that ran in turns, over several rounds)
+The ratio of a model to itself is 1. Beside the estimate that the harness uses (medians over pairs that ran in turns)
 two others are computed from the same times: the ratio of the medians, and of the fastest runs. `--busy N` adds N
 processes that load the machine in bursts, as other people's jobs do.
 """

@@ -33,7 +33,7 @@ class Round:
 
     @property
     def ratio(self) -> float | None:
-        """Reference time by model time: the median over pairs A B, and that over pairs B A, and between them the mean."""
+        """Reference time by model time: the mean of two medians, that over pairs A B and that over pairs B A."""
         return _balanced(_ratios(self.seconds, self.reference))
 
 
