@@ -138,7 +138,7 @@ def test_a_scored_model_has_its_cost_beside_its_scores(evaluate: Run, tmp_path: 
     assert done.returncode == 0, done.stderr
     ranked = evaluate("rank", "--task", "dped", "--split", "mini", "--format", "json")
     (row,) = json.loads(ranked.stdout)["rows"]
-    assert row["costs"]["parameters"] == sum(CONV3)
+    assert row["costs"]["record"]["parameters"] == sum(CONV3)
     again = evaluate("--task", "dped", "--split", "mini", "team")
     assert again.returncode == 0
     assert "MACs" in again.stdout
