@@ -59,6 +59,7 @@ def measure(name: str, size: tuple[int, int], rounds: int, busy: int) -> dict[st
         for _ in range(rounds):
             timed = once(name, size)
             assert timed.ratio is not None
+            print(f"  {busy} disturbing: {timed.ratio:.3f} in {len(timed.rounds)} rounds", flush=True)
             found["by pairs"].append(timed.ratio)
             found["medians"].append(statistics.median(timed.reference) / timed.median)
             found["fastest"].append(min(timed.reference) / min(timed.seconds))

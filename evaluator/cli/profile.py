@@ -85,7 +85,7 @@ def command(
     else:
         _print(profile, with_layers=layers)
     print_findings(profile.findings)
-    if chosen:
+    if chosen and profile.is_known:
         _write(profile, chosen, Store(leaderboards), say=say)
     if has_errors(profile.findings):
         raise click.exceptions.Exit(2)

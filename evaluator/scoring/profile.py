@@ -44,6 +44,11 @@ class Profile:
     timings: list[Timing] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything was measured."""
+        return bool(self.counts) or any(t.median_ms is not None for t in self.timings)
+
     def record(self, task: str) -> Cost:
         """Return it as a record of a task's leaderboard."""
         return Cost(
@@ -214,7 +219,7 @@ def count_scored(subject: Subject, task: Task, store: Store) -> None:
         return
     profile = subject.start()
     count_operators(subject, sizes, profile)
-    if profile.counts:
+    if profile.is_known:
         store.write_cost(profile.record(task.id).replacing(old))
 
 
@@ -258,6 +263,12 @@ def time_runs(subject: Subject, sizes: Sequence[Size], bench: Bench, profile: Pr
 
     Small sizes come first: what is too much for one is not tried on larger ones.
     """
+    try:
+        subject.runner.load("latency")
+    except RunFailed as refusal:
+        profile.findings.append(refusal.finding.model_copy(update={"file": profile.submission}))
+        profile.timings += [_timing(subject, bench, size, failure="it cannot be loaded") for size in sizes]
+        return
     stopped: Timing | None = None
     for size in sorted(sizes, key=lambda s: s[0] * s[1]):
         if stopped is not None:
@@ -359,7 +370,7 @@ class Images:
 def _reason(failure: RunFailed) -> str:
     if failure.limit == "memory" or any(sign in failure.finding.got for sign in _NO_MEMORY):
         return OUT_OF_MEMORY
-    return OUT_OF_TIME if failure.limit == "time" else failure.finding.got[:200]
+    return OUT_OF_TIME if failure.limit == "time" else f"no output: {failure.finding.got}"[:200]
 
 
 _NO_MEMORY = ("MemoryError", "allocate memory", "out of memory", "OOM", "ResourceExhausted", "bad_alloc", "std::bad")
