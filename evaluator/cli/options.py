@@ -142,7 +142,7 @@ def submission_paths(given: tuple[Path, ...]) -> list[Path]:
     """Return the arguments without documents and hidden files, which a shell's `*` brings along; say which."""
     from evaluator.cli.output import say
     from evaluator.findings import EvaluatorError
-    from evaluator.ingest import baseline_kind
+    from evaluator.ingest import is_bare
 
     def beside(path: Path) -> bool:
         document = path.is_file() and path.suffix.lower() in (".md", ".txt", ".toml", ".json")
@@ -151,7 +151,7 @@ def submission_paths(given: tuple[Path, ...]) -> list[Path]:
     left_out = [p for p in given if beside(p)]
     if left_out:
         say(f"Left out, being no submissions: {', '.join(map(str, left_out))}.")
-    bare = [p for p in given if baseline_kind(p) == "network"]
+    bare = [p for p in given if is_bare(p)]
     if bare:
         names = ", ".join(p.resolve().name for p in bare)
         say(f"Left out, having no weights: {names}. What they cost: evaluate profile {bare[0].resolve().name}")

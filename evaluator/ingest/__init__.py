@@ -1,10 +1,10 @@
 """Open a submission: manifest, archives, matching of outputs to cases, and the door through which files are read."""
 
 from evaluator.ingest.baselines import (
-    baseline_kind,
     baseline_manifest,
     baseline_names,
     baselines_folder,
+    is_bare,
     is_baseline,
 )
 from evaluator.ingest.detections import read_detections
@@ -23,12 +23,12 @@ __all__ = [
     "Submission",
     "TarSource",
     "ZipSource",
-    "baseline_kind",
     "baseline_manifest",
     "baseline_names",
     "baselines_folder",
     "examine",
     "fetch",
+    "is_bare",
     "is_baseline",
     "judge",
     "open_source",

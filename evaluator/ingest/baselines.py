@@ -35,9 +35,9 @@ def baseline_manifest(name: str) -> Manifest:
     return manifest
 
 
-def baseline_kind(path: Path) -> str:
-    """Return the kind of submission that a baseline's folder holds; empty for any other path."""
-    return baseline_manifest(path.resolve().name).kind if is_baseline(path) else ""
+def is_bare(path: Path) -> bool:
+    """Tell whether a path is the folder of a baseline without weights, which cannot be scored."""
+    return is_baseline(path) and not baseline_manifest(path.resolve().name).has_weights
 
 
 def is_baseline(path: Path) -> bool:

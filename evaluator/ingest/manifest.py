@@ -173,10 +173,12 @@ class Python(_Strict):
 
 
 class Network(_Strict):
-    """A network in code, without weights worth scoring: its cost is measured, its outputs are not."""
+    """A network in code. Without weights its cost is measured, and it is not scored."""
 
     entry: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*:[a-z_][a-z0-9_]*$")]
     """`module:function`; the function takes nothing and returns a torch module or a Keras model."""
+    weights: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_inside)] | None = None
+    """A safetensors file with an array for each of its weights: by the names of torch's state, or Keras's paths."""
 
 
 class Reported(_Strict):
@@ -203,6 +205,11 @@ class Manifest(_Strict):
     python: Python | None = None
     network: Network | None = None
     reported: Reported = Reported()
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there is something to score: all but a network in code that comes alone."""
+        return self.network is None or self.network.weights is not None
 
     @model_validator(mode="after")
     def _kind_has_its_tables(self) -> Manifest:

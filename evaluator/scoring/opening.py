@@ -88,9 +88,9 @@ class Opener:
         vouched = submission_id(path, Manifest()) in self.permissions.trust
         submission, workers = self._read(path, trusted=vouched)
         permit(submission, self._reception.isolation.level, self.permissions, trusted=vouched)
-        if submission.manifest.kind == "network":
-            fix = f"Hand in a model with its weights. What it costs: evaluate profile {path}"
-            finding = Finding.error("no-weights", str(path), "a model with weights", "a network in code", fix)
+        if not submission.manifest.has_weights:
+            fix = f"Name its weights in [network]. What it costs: evaluate profile {path}"
+            finding = Finding.error("no-weights", str(path), "a model with weights", "a network in code alone", fix)
             raise EvaluatorError(f"{path} cannot be scored.", [*submission.findings, finding])
         if not submission.is_model:
             return Opened(submission, PrecomputedOutputs(submission, workers), workers, trusted=vouched)

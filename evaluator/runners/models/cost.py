@@ -60,7 +60,7 @@ def list_operators(
     if manifest.network is not None:
         from evaluator.runners.models.network import open_network
 
-        reader = open_network(folder, manifest.network.entry, manifest.model)
+        reader = open_network(folder, manifest.network, manifest.model)
         names = [i.name for i in reader.inputs]
     else:
         artefact = chosen_artefact(manifest, role)

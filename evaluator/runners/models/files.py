@@ -60,6 +60,32 @@ def unsafe(expected: str, got: str, fix: str = "Export the network alone, withou
     return ModelProblem("model-unsafe", expected=expected, got=got, fix=fix)
 
 
+def checked_file(folder: Path, name: str, table: str = "[network]") -> Path:
+    """Return the path of a submission's file, to which no link leads.
+
+    Args:
+        folder: the submission's.
+        name: the file's, or folder's, name inside, as the manifest has it.
+        table: the manifest's table that names it, for messages.
+
+    Raises:
+        ModelProblem: there is none, or it is a link.
+    """
+    path = folder
+    for part in Path(name).parts:
+        path = path / part
+        if path.is_symlink():
+            check_plain(path)
+    if not path.exists():
+        raise ModelProblem(
+            "model-missing",
+            expected=f"{name}, which the manifest names",
+            got="no such file",
+            fix=f"Add it, or correct it in {table}.",
+        )
+    return path
+
+
 def check_plain(file: Path) -> None:
     """Check that a path is a folder, or a regular file that has no other name on the disk.
 

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from evaluator.ingest.manifest import Artefact, Format, Manifest
 from evaluator.runners.models.contract import Loaded, ModelRestorer, Restorer
-from evaluator.runners.models.files import check_plain
+from evaluator.runners.models.files import check_plain, checked_file
 from evaluator.runners.models.problem import ModelProblem
 from evaluator.runners.models.python import PythonRestorer
 
@@ -53,7 +53,7 @@ def load_model(
     if manifest.network is not None and manifest.model is not None:
         from evaluator.runners.models.network import load_network
 
-        network = load_network(folder, manifest.network.entry, manifest.model, threads)
+        network = load_network(folder, manifest.network, manifest.model, threads)
         return ModelRestorer(manifest.model, placed(network, device))
     if manifest.model is None or manifest.artefacts is None:
         raise ValueError("there is no model in a submission of outputs")
@@ -97,18 +97,7 @@ def checked(folder: Path, artefact: Artefact) -> Path:
     Raises:
         ModelProblem: it is missing, a link, or of another kind.
     """
-    path = folder
-    for part in Path(artefact.file).parts:
-        path = path / part
-        if path.is_symlink():
-            check_plain(path)
-    if not path.exists():
-        raise ModelProblem(
-            "model-missing",
-            expected=f"{artefact.file}, which the manifest names",
-            got="no such file",
-            fix="Add it, or correct file in [artefacts].",
-        )
+    path = checked_file(folder, artefact.file, "[artefacts]")
     if path.is_dir() != (artefact.format == "savedmodel"):
         raise ModelProblem(
             "model-format",

@@ -1,53 +1,58 @@
-"""Networks in code, without weights: torch modules and Keras models that a function returns."""
+"""Networks in code: torch modules and Keras models that a function returns, and weights beside them."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from evaluator.efficiency.ops import Graph
-from evaluator.ingest.manifest import Artefact, Model
+from evaluator.ingest.manifest import Artefact, Model, Network
 from evaluator.runners.models.contract import Loaded, Tensor
+from evaluator.runners.models.files import checked_file
 from evaluator.runners.models.graphs import GraphReader, Input
-from evaluator.runners.models.problem import Foreign, ModelProblem, one_line
+from evaluator.runners.models.problem import Foreign, ModelProblem, loading, one_line, runtime
 from evaluator.runners.models.python import import_entry
 
 
-def load_network(folder: Path, entry: str, model: Model, threads: int) -> Loaded:
+def load_network(folder: Path, network: Network, model: Model, threads: int) -> Loaded:
     """Build a network to run it; see `load_model`.
 
     Raises:
-        ModelProblem: it cannot be built, or is neither a torch module nor a Keras model.
+        ModelProblem: it cannot be built, is neither a torch module nor a Keras model, or its weights do not fit.
     """
-    network = _build(folder, entry)
-    if _is(network, "keras", "Model"):
-        from evaluator.runners.models.keras import KerasModel
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)  # read when TensorFlow starts
+    built = _build(folder, network)
+    if _is_torch(built):
+        import torch
 
-        return KerasModel(network, [tensor.name for tensor in network.inputs], _ARTEFACT)
-    import torch
+        from evaluator.runners.models.torchscript import TorchModule
 
-    from evaluator.runners.models.torchscript import TorchModule
+        torch.set_num_threads(threads)
+        order = range(len(model.inputs))
+        return TorchModule(torch, built.eval(), _ARTEFACT, inputs=[Tensor(None, None)] * len(order), order=order)
+    from evaluator.runners.models.keras import KerasModel
 
-    torch.set_num_threads(threads)
-    order = range(len(model.inputs))
-    return TorchModule(torch, network.eval(), _ARTEFACT, inputs=[Tensor(None, None)] * len(order), order=order)
+    return KerasModel(built, [tensor.name for tensor in built.inputs], _ARTEFACT)
 
 
-def open_network(folder: Path, entry: str, model: Model) -> GraphReader:
+def open_network(folder: Path, network: Network, model: Model) -> GraphReader:
     """Build a network to list its operators.
 
     Raises:
         ModelProblem: as for `load_network`.
     """
-    network = _build(folder, entry)
-    if _is(network, "keras", "Model") and not _is(network, "torch", "nn.Module"):
-        from evaluator.runners.models.graphs.tensorflow import model_reader
+    built = _build(folder, network)
+    if _is_torch(built):
+        return _Module(built, model)
+    from evaluator.runners.models.graphs.tensorflow import model_reader
 
-        return model_reader(network)
-    return _Module(network, model)
+    return model_reader(built)
 
 
 class _Module:
@@ -70,18 +75,18 @@ def network_layout(folder: Path, entry: str) -> str:
     Raises:
         ModelProblem: as for `load_network`.
     """
-    return "NHWC" if _is(_build(folder, entry), "keras", "Model") else "NCHW"
+    return "NHWC" if _is(_build(folder, Network(entry=entry)), "keras", "Model") else "NCHW"
 
 
 _ARTEFACT = Artefact(file="network", format="savedmodel")
 """Stands for the file that a network in code does not have; it names no tensors."""
 
 
-def _build(folder: Path, entry: str) -> Foreign:
+def _build(folder: Path, described: Network) -> Foreign:
     if importlib.util.find_spec("tensorflow") is None and importlib.util.find_spec("torch") is not None:
         os.environ.setdefault("KERAS_BACKEND", "torch")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    function = import_entry(folder, entry, "[network]")
+    function = import_entry(folder, described.entry, "[network]")
     try:
         network = function()
     except (Exception, SystemExit) as error:  # the function may fail in any way
@@ -95,7 +100,47 @@ def _build(folder: Path, entry: str) -> Foreign:
             got=f"an object of type {type(network).__name__}"[:80],
             fix="Have entry in [network] name a function that returns the network.",
         )
+    if described.weights is not None:
+        _fill(network, _arrays(folder, described.weights))
     return network
+
+
+def _arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
+    reader = runtime("safetensors.numpy", "torch")
+    path = checked_file(folder, name)
+    with loading(f"weights in {name}, a safetensors file"):
+        found: dict[str, NDArray[Any]] = reader.load_file(path)
+        return found
+
+
+def _fill(network: Foreign, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Put arrays into a network: by the names of torch's state, or by the paths of Keras's weights; all, and no more."""
+    if _is(network, "keras", "Model"):
+        shapes = {weight.path: tuple(weight.shape) for weight in network.weights}
+    else:
+        shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    wrong = [n for n in shapes.keys() & arrays.keys() if shapes[n] != arrays[n].shape]
+    for names, expected, got in (
+        (sorted(shapes.keys() - arrays.keys()), "an array for every weight", "none for {}"),
+        (sorted(arrays.keys() - shapes.keys()), "arrays for weights of the network", "others: {}"),
+        (sorted(wrong), "arrays of the weights' shapes", "another shape for {}"),
+    ):
+        if names:
+            listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            fix = "Save the weights of this very network."
+            raise ModelProblem("model-load", expected=expected, got=got.format(listed), fix=fix)
+    if _is(network, "keras", "Model"):
+        for weight in network.weights:
+            weight.assign(arrays[weight.path])
+        return
+    import torch
+
+    network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()})
+
+
+def _is_torch(network: Foreign) -> bool:
+    """Tell whether torch runs it: its own modules, and Keras models on its backend."""
+    return _is(network, "torch", "nn.Module")
 
 
 def _is(network: Foreign, module: str, name: str) -> bool:
