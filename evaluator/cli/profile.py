@@ -99,7 +99,7 @@ def _reference(given: str | None, task: Task | None) -> Path:
 
 
 def _write(profile: Profile, task: Task, store: Any, say: Any) -> None:  # noqa: ANN401 - a Store and a function
-    old = store.read_costs(task.id).get(profile.submission)
+    old = store.read_cost(task.id, profile.submission)
     path = store.write_cost(profile.record(task.id).replacing(old))
     say(f"Wrote {path}; `evaluate rank --task {task.id}` shows it beside the scores.")
 

@@ -186,10 +186,24 @@ class Cost(_Frozen):
         return Cost.model_validate(values)
 
     def replacing(self, old: Cost | None) -> Cost:
-        """Return this record with the phones of the one that it replaces, where they may be of the same model.
+        """Return this record with what it does not measure anew of the one that it replaces.
 
-        Logs do not tell which file they are of: they are kept unless the old record is known to be of other files.
+        Counts and times are taken over from a record of the very same files, and times of the same machine only. Logs
+        of phones do not tell which file they are of: they are kept unless the old record is known to be of others.
         """
         if old is None or old.version not in ("", self.version):
             return self
-        return self.with_phones(tuple(run for run in old.phones if run.key not in {r.key for r in self.phones}))
+        record = self
+        if old.version == self.version and old.harness == self.harness:
+            same_machine = self.hardware is None or self.hardware == old.hardware
+            timed = {(t.input, t.device, t.threads, t.precision) for t in self.timings}
+            kept = [t for t in old.timings if (t.input, t.device, t.threads, t.precision) not in timed]
+            counts = {c.input: c for c in (*old.counts, *self.counts)}
+            values = self.model_dump() | {
+                "counts": sorted(counts.values(), key=lambda c: c.input[0] * c.input[1]),
+                "timings": (*self.timings, *(kept if same_machine else ())),
+                "hardware": self.hardware or old.hardware,
+                "parameters": old.parameters if self.parameters is None else self.parameters,
+            }
+            record = Cost.model_validate(values)
+        return record.with_phones(tuple(run for run in old.phones if run.key not in {r.key for r in self.phones}))

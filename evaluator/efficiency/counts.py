@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from math import prod
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from evaluator.efficiency.ops import Graph, Op, Shape
 from evaluator.efficiency.rules import RULES
 
 SUBSTANTIAL = 0.001
 """Share of output elements from which operators without a rule spoil a count."""
+
+
+Amount = Annotated[int, Field(ge=0, lt=1 << 63)]
+_LISTED = 50
 
 
 class _Frozen(BaseModel):
@@ -47,13 +52,13 @@ class Counts(_Frozen):
 
     input: tuple[int, int]
     """Height and width."""
-    macs: int
+    macs: Amount
     """Multiply-accumulates of convolutions, dense layers, matrix products and attention."""
-    flops: int
+    flops: Amount
     """Two for each of these."""
-    tf_profiler_flops: int
+    tf_profiler_flops: Amount
     """As TensorFlow's profiler counts."""
-    activations: int
+    activations: Amount
     """Output elements of the operators that `macs` counts."""
     uncounted: tuple[Uncounted, ...]
     complete: bool
@@ -70,6 +75,9 @@ def count(graph: Graph, size: tuple[int, int], passes: int = 1) -> Counts:
         graph: the network on the input of one pass.
         size: height and width of the image.
         passes: how often it runs for one image; tiles.
+
+    Raises:
+        ValueError: a total has more than 63 bits.
     """
     macs = profiler = activations = elements = 0
     times: Counter[tuple[str, str]] = Counter()
@@ -98,11 +106,23 @@ def count(graph: Graph, size: tuple[int, int], passes: int = 1) -> Counts:
         flops=2 * macs * passes,
         tf_profiler_flops=profiler * passes,
         activations=activations * passes,
-        uncounted=tuple(sorted(uncounted, key=lambda u: (-u.share, u.operator))),
+        uncounted=_largest(uncounted),
         # Operators without shapes have no share, however large they are.
         complete=unknown < SUBSTANTIAL and bool(graph.ops) and all(f.code != "cost-shape" for f in graph.findings),
         passes=passes,
     )
+
+
+def _largest(uncounted: Sequence[Uncounted]) -> tuple[Uncounted, ...]:
+    """Return the operators with the largest shares, and the others of each reason as one."""
+    ordered = sorted(uncounted, key=lambda u: (-u.share, u.operator))
+    rest = ordered[_LISTED:]
+    others = [
+        Uncounted(operator="others", times=sum(u.times for u in rest if u.why == why), share=share, why=why)
+        for why in dict.fromkeys(u.why for u in rest)
+        for share in [sum(u.share for u in rest if u.why == why)]
+    ]
+    return (*ordered[:_LISTED], *others)
 
 
 def layers(graph: Graph) -> list[Layer]:

@@ -85,7 +85,12 @@ class Op(BaseModel):
     @model_validator(mode="after")
     def _has_what_its_rule_needs(self) -> Op:
         ranks = _NEEDED.get(self.kind, ())
-        short = len(self.inputs) < len(ranks) or any(len(s) < r for s, r in zip(self.inputs, ranks, strict=False))
+        product = self.kind in ("conv", "conv_transpose", "dense", "matmul", "attention")
+        short = (
+            len(self.inputs) < len(ranks)
+            or (product and not self.output)
+            or any(len(s) < r for s, r in zip(self.inputs, ranks, strict=False))
+        )
         weight = self.kind in ("conv", "conv_transpose", "dense") and not self.weight
         if short or weight or (self.kind in ("max_pool", "avg_pool") and self.window is None):
             raise ValueError(f"{self.operator} lacks the shapes that {self.kind} is counted by")

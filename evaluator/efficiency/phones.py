@@ -113,7 +113,8 @@ def read_log(
         EvaluatorError: it is no such log, holds several runs, or is of another input size.
     """
     data = _read(file)
-    text = "\n".join(line[:_LINE] for line in data.decode("utf-8", errors="replace").splitlines())
+    lines = (" ".join(line[:_LINE].split()) for line in data.decode("utf-8", errors="replace").splitlines())
+    text = "\n".join(line for line in lines if line)  # no long white space, over which patterns would go many times
     findings: list[Finding] = []
     values: dict[str, Any] = {"device": device, "source_sha256": hashlib.sha256(data).hexdigest()}
     app = bool(_INFERENCE.search(text) or _AVERAGE.search(text))

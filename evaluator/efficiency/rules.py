@@ -89,7 +89,7 @@ def _each_input(per_element: int = 1) -> Rule:
 
 def _reduced(op: Op) -> int:
     """Return one operation for each input element but the first of each output."""
-    return prod(op.inputs[0]) - prod(op.output)
+    return max(0, prod(op.inputs[0]) - prod(op.output))
 
 
 def _pooled(op: Op) -> int:

@@ -101,7 +101,7 @@ def interleave(model: Run, reference: Run | None, *, budget_s: float = BUDGET_S)
     Args:
         model: runs the model once.
         reference: runs the reference once; None: the model alone.
-        budget_s: seconds after which no further pair is begun once there are five.
+        budget_s: seconds after which no further two pairs are begun once there are six.
     """
     runs = [model, reference] if reference else [model]
     for _ in range(WARM_UP):

@@ -175,8 +175,8 @@ class Python(_Strict):
 class Network(_Strict):
     """A network in code. Without weights its cost is measured, and it is not scored."""
 
-    entry: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*:[a-z_][a-z0-9_]*$")]
-    """`module:function`; the function takes nothing and returns a torch module or a Keras model."""
+    entry: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*$")]
+    """`module:function`; the function (or class) takes nothing and returns a torch module or a Keras model."""
     weights: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_inside)] | None = None
     """A safetensors file with an array for each of its weights: by the names of torch's state, or Keras's paths."""
 

@@ -87,7 +87,7 @@ def over_the_limit(card: Scorecard, cost: Cost | None, rules: CostRules) -> str:
         return ""
     timing = cost.timing_at(rules.size, rules.device)
     allowed = f"the task allows {rules.memory_mb:g} MB at {size_text(rules.size)}"
-    if timing is not None and timing.failure == OUT_OF_MEMORY:
+    if timing is not None and timing.failure.startswith(OUT_OF_MEMORY):
         return f"it ran out of memory; {allowed}"
     if timing is None or timing.memory_mb is None or timing.memory_mb <= rules.memory_mb:
         return ""

@@ -1,8 +1,9 @@
 """Runners: the worker processes in which all that a team sent is opened, decoded and run, and their isolation."""
 
-from evaluator.runners.client import Failed, Stopped, Workers, WorkerSource, decode, read_output, stopped_finding
+from evaluator.runners.client import Failed, Stopped, Workers
 from evaluator.runners.meter import Meter, Operators, describe_file
 from evaluator.runners.model import ModelRunner, Ran, RunFailed, copy_files
+from evaluator.runners.reading import WorkerSource, decode, read_output, stopped_finding
 from evaluator.runners.reception import Reception
 
 __all__ = [

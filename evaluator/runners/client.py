@@ -1,35 +1,27 @@
-"""The harness's side of the workers: start them, ask, hold the clock, check what comes back."""
+"""The harness's side of the workers: start them, ask, hold the clock."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 import os
-import re
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
-from pydantic import TypeAdapter, ValidationError
-
 import evaluator
-from evaluator.findings import EvaluatorError, Finding
-from evaluator.images import Header, ImageProblem, Pixels, peak_of
-from evaluator.ingest.reader import Expected, Reading, fetch
-from evaluator.ingest.sources import Source, TooLarge
+from evaluator.findings import EvaluatorError
 from evaluator.runners import sandbox
-from evaluator.runners.frames import Array, Channel, Closed, FrameError, Limits, Payload, Timeout, share
+from evaluator.runners.frames import Channel, Closed, FrameError, Limits, Payload, Timeout, share
 from evaluator.runners.sandbox import Child, Isolation
-from evaluator.text import safe
+from evaluator.runners.told import shown
 
 # This very package, wherever it lies: a sandbox may read its folder, but not list the one around it to find it there.
 _BEGIN = """
@@ -41,14 +33,10 @@ from evaluator.runners.worker import main
 main()
 """
 _SHARED = 1 << 28  # bytes of shared memory; larger payloads go through the pipe
-_LISTING = 1 << 26
+LISTING = 1 << 26
 _START_S = 60.0
 _END_S = 5.0
 _STOPS = 5
-_TEXT_LIMIT = 2000
-_SHA256 = re.compile("[0-9a-f]{64}")
-_CODE = re.compile("[a-z0-9-]{1,40}")
-_HEADER = TypeAdapter(Header)
 
 
 class Stopped(Exception):
@@ -193,7 +181,7 @@ class Workers:
             key = json.dumps(opening, sort_keys=True)
             if key not in connection.prepared:
                 seconds = max(_START_S, self.limits.case_s)
-                ask = partial(connection.ask, opening, (), Limits(text=_LISTING))
+                ask = partial(connection.ask, opening, (), Limits(text=LISTING))
                 text = _check(self._timed(seconds, ask)).text
                 if "problem" in text:
                     raise Refused(text["problem"])
@@ -236,12 +224,6 @@ class Workers:
         with self._lock:
             seen = [connection.resident() for connection in self._started]
         return sum(now for now, _ in seen), sum(peak for _, peak in seen)
-
-    def pin(self, processors: Collection[int]) -> None:
-        """Have them run on some processors only, as far as the system allows."""
-        with self._lock:
-            for connection in self._started:
-                connection.pin(processors)
 
     def forget_peak(self) -> None:
         """Begin to look for the peak of their memory anew."""
@@ -372,9 +354,6 @@ class _Connection:
     def resident(self) -> tuple[int, int]:
         return self._child.resident, self._child.resident_peak
 
-    def pin(self, processors: Collection[int]) -> None:
-        self._child.pin(processors)
-
     def forget_peak(self) -> None:
         self._child.forget_peak()
 
@@ -383,196 +362,3 @@ class _Connection:
         if self._shared is not None:
             with contextlib.suppress(BufferError):
                 self._shared.close()  # else its pages, which the worker may all have filled, stay
-
-
-class WorkerSource:
-    """An archive, or a file of all outputs, that workers list and read."""
-
-    def __init__(self, path: Path, workers: Workers, copy: Path, cases: Sequence[str]) -> None:
-        """Name what is read.
-
-        Args:
-            path: what the team sent, for messages.
-            workers: the submission's.
-            copy: what the workers read: a private copy, mounted.
-            cases: the ids of the split's cases.
-        """
-        self.path, self.workers = path, workers
-        self._open = {"job": "scan", "path": workers.inside(copy), "cases": list(cases)}
-
-    def scan(self) -> tuple[dict[str, int], list[Finding]]:
-        """See `evaluator.ingest.sources.Source`.
-
-        Raises:
-            EvaluatorError: it is no archive that can be used.
-        """
-        try:
-            text = self.workers.ask(self._open, answer=Limits(text=_LISTING)).text
-        except (Stopped, Failed) as reason:
-            finding = Finding.error(
-                "archive", self.path.name, "an archive that can be listed", str(reason), "Make the archive again."
-            )
-            raise EvaluatorError(f"{self.path} cannot be opened.", [finding]) from None
-        findings = findings_of(text)
-        if "error" in text:
-            raise EvaluatorError(shown(str(text["error"])), findings)
-        names = text.get("names")
-        sound = isinstance(names, dict) and all(
-            _leads_inside(n) and type(size) is int and size >= 0 for n, size in names.items()
-        )
-        if not sound or not isinstance(names, dict):
-            raise EvaluatorError(f"{self.path} cannot be opened: the worker's list of it makes no sense.")
-        return names, list(findings)
-
-    def read(self, name: str, limit: int) -> bytes:
-        """See `evaluator.ingest.sources.Source`."""
-        request = {"job": "read", "file": name, "limit": limit}
-        try:
-            text, payloads, _ = self.workers.ask(request, answer=Limits(payloads=1, payload=limit), first=[self._open])
-        except (Stopped, Failed) as reason:
-            raise OSError(str(reason)) from None
-        if text.get("too_large"):
-            raise TooLarge
-        if not payloads or not isinstance(payloads[0], bytes):
-            raise OSError(shown(str(text.get("error", "no bytes came"))))
-        return payloads[0]
-
-    def read_output(self, name: str, expected: Expected) -> Answer:
-        """Ask for one output, read and decoded."""
-        return self.workers.ask(_output_request(name, expected), answer=_output_limits(expected), first=[self._open])
-
-
-def read_output(source: Source, name: str, expected: Expected, workers: Workers) -> Reading:
-    """Read one submitted file and have it decoded; never raises for what it holds.
-
-    Args:
-        source: the submission's files.
-        name: the file's name in it.
-        expected: what the case's output must be.
-        workers: the submission's.
-    """
-    whole = hashlib.sha256()
-    try:
-        if isinstance(source, WorkerSource):
-            text, payloads, _ = source.read_output(name, expected)
-            digest = _digest(text.get("sha256"))
-        else:
-            data = fetch(source, name, expected)
-            if isinstance(data, Finding):
-                return Reading(None, "", (data,))
-            request, limits = _output_request(name, expected), _output_limits(expected)
-            text, payloads, _ = workers.ask(request, [data], answer=limits, meanwhile=lambda: whole.update(data))
-            digest = whole.hexdigest()
-    except (Stopped, Failed) as reason:
-        return Reading(None, "", (stopped_finding(name, reason),))
-    findings = findings_of(text)
-    if not payloads:
-        return Reading(None, digest, findings or (_senseless(name),))
-    array = payloads[0]
-    pixels = None if isinstance(array, bytes) else _pixels(array, expected)
-    return Reading(pixels, digest, findings if pixels else (*findings, _senseless(name)))
-
-
-def decode(data: bytes, workers: Workers, *, limit: int = 1 << 31) -> tuple[Pixels, Header]:
-    """Have an image of any size decoded; return it and its header.
-
-    Raises:
-        ImageProblem: it is none.
-        Stopped: the worker was stopped.
-        Failed: the worker failed.
-    """
-    text, payloads, _ = workers.ask({"job": "image"}, [data], answer=Limits(payloads=1, payload=limit))
-    problem = text.get("problem")
-    if isinstance(problem, dict):
-        raise ImageProblem(**problem_fields(problem))
-    array = payloads[0] if payloads else b""
-    try:
-        header = _HEADER.validate_python(text.get("header"))
-    except ValidationError:
-        raise Failed("its answer makes no sense") from None
-    if isinstance(array, bytes) or array.shape != (header.height, header.width, header.channels):
-        raise Failed("its answer makes no sense")
-    return Pixels(array, peak_of(array.dtype)), header
-
-
-def _output_request(name: str, expected: Expected) -> dict[str, Any]:
-    protocol = expected.protocol.model_dump_json()
-    return {
-        "job": "output",
-        "file": name,
-        "expected": {"height": expected.height, "width": expected.width, "protocol": protocol},
-    }
-
-
-def _digest(given: object) -> str:
-    """Return a worker's sha256 if it has the form of one."""
-    return given if isinstance(given, str) and _SHA256.fullmatch(given) else ""
-
-
-def _output_limits(expected: Expected) -> Limits:
-    size = expected.height * expected.width * expected.protocol.channels * 8
-    return Limits(text=1 << 20, payloads=1, payload=size)
-
-
-def _pixels(array: Array, expected: Expected) -> Pixels | None:
-    """Return finite pixels of the shape that the case must have, in a peak that follows from their type; else None."""
-    if array.shape != (expected.height, expected.width, expected.protocol.channels):
-        return None
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return None
-    return Pixels(array, peak_of(array.dtype))
-
-
-def stopped_finding(name: str, reason: Stopped | Failed) -> Finding:
-    """Return what is said of a file or case at which a worker was stopped or failed."""
-    return Finding.error(
-        "stopped" if isinstance(reason, Stopped) else "unreadable",
-        name,
-        "an answer within the limits" if isinstance(reason, Stopped) else "a file that can be decoded",
-        str(reason),
-        "Try it alone with `evaluate check`; the limits are the task's.",
-    )
-
-
-def _senseless(name: str) -> Finding:
-    return Finding.error(
-        "stopped", name, "pixels of the case's size", "an answer of the worker that makes no sense", "Send it again."
-    )
-
-
-def findings_of(text: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """Return the findings in a worker's answer, with nothing in them that could steer a terminal."""
-    given = text.get("findings")
-    found = []
-    for item in given if isinstance(given, list) else ():
-        try:
-            finding = Finding.model_validate(item)
-        except ValidationError:
-            continue
-        cleaned = {name: shown(getattr(finding, name)) for name in ("file", "expected", "got", "fix")}
-        found.append(finding.model_copy(update={**cleaned, "code": _code_of(finding.code)}))
-    return tuple(found)
-
-
-def problem_fields(problem: Mapping[str, Any]) -> dict[str, str]:
-    """Return code, expected, got and fix as a worker told them, with nothing in them that could steer a terminal."""
-    told = {name: shown(str(problem.get(name, ""))) for name in ("code", "expected", "got", "fix")}
-    return {**told, "code": _code_of(told["code"])}
-
-
-def _code_of(told: str) -> str:
-    """Return a finding's code as a worker told it, if it can be one."""
-    return told if _CODE.fullmatch(told) else "run-failed"
-
-
-def _leads_inside(name: object) -> bool:
-    """Tell whether a name that a worker gave can be that of a file in a folder of its own."""
-    if not isinstance(name, str) or not name.isprintable():
-        return False
-    return not any(part in ("", ".", "..") for part in name.split("/"))
-
-
-def shown(text: str) -> str:
-    """Return a worker's words as one line without control characters, cut to a length."""
-    line = safe(text.strip())
-    return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"

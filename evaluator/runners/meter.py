@@ -6,7 +6,6 @@ itself could say anything.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +16,13 @@ from evaluator.efficiency.ops import Graph
 from evaluator.findings import Finding
 from evaluator.images import Pixels
 from evaluator.ingest.manifest import Format, Model
-from evaluator.runners.client import Workers, findings_of
+from evaluator.runners.client import Workers
 from evaluator.runners.frames import Limits
 from evaluator.runners.model import Device, ModelRunner, Role, RunFailed, failing, problem_finding
+from evaluator.runners.told import findings_of, shown
 
 _LISTING = 1 << 27
+_FINDINGS = 100
 _SENSELESS = "its answer makes no sense"
 
 
@@ -71,12 +72,6 @@ class Meter:
     device: Device = "cpu"
 
     @property
-    def processors(self) -> list[int]:
-        """The processors that runs are timed on: the last ones, as many as threads."""
-        usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        return usable[-self.threads :]
-
-    @property
     def _opening(self) -> dict[str, Any]:
         return self.runner.opening(self.role, threads=self.threads, device=self.device)
 
@@ -109,7 +104,7 @@ class Meter:
             graph = Graph.model_validate_json(payloads[0])
         except ValueError:
             raise RunFailed(_senseless()) from None
-        findings = findings_of(text)
+        findings = findings_of(text)[:_FINDINGS]
         return Operators(graph.model_copy(update={"findings": findings}), (size[0], size[1]), passes, findings)
 
     def hold(self, images: Mapping[str, Pixels]) -> None:
@@ -126,7 +121,8 @@ class Meter:
     def again(self) -> float:
         """Run the model on the images that the worker holds; return the seconds by this process's clock.
 
-        On CUDA they are those of the device's own events, which leave out copies, if they can be true.
+        On CUDA they are those of the device's own events, which leave out copies, if they can be true; of a
+        submission that brings code, which could tell others, they are not asked.
 
         Raises:
             RunFailed: as for `ModelRunner.run`.
@@ -137,10 +133,14 @@ class Meter:
         if isinstance(text.get("problem"), dict):
             raise RunFailed(problem_finding(text["problem"]))
         told = text.get("device_s")
-        return told if self.device == "cuda" and isinstance(told, float) and 0 < told < seconds else seconds
+        believed = self.device == "cuda" and self.runner.manifest.get("kind") == "model"
+        return told if believed and isinstance(told, float) and 0 < told < seconds else seconds
 
-    def memory(self, images: Mapping[str, Pixels]) -> int:
+    def memory(self, images: Mapping[str, Pixels]) -> int | None:
         """Return by how many bytes a run lets a fresh worker grow beyond what it has with model and images loaded.
+
+        On CUDA it is what torch took at most of the device's memory, as it says itself; None where memory cannot be
+        seen (outside Linux).
 
         Raises:
             RunFailed: as for `ModelRunner.run`.
@@ -151,8 +151,21 @@ class Meter:
         workers.forget_peak()
         before, _ = workers.resident()
         self.again()
+        if self.device == "cuda":
+            return self.told_of_device()[1]
         _, peak = workers.resident()
-        return max(0, peak - before)
+        return max(0, peak - before) if before else None
+
+    def told_of_device(self) -> tuple[str, int | None]:
+        """Return what a worker says of the device that it ran on: its name, and the most memory taken of it.
+
+        Raises:
+            RunFailed: the worker was stopped.
+        """
+        with failing():
+            text = self.runner.workers.ask({"job": "device"}, answer=Limits()).text
+        peak = text.get("peak")
+        return shown(str(text.get("name", "")))[:100], peak if type(peak) is int and 0 <= peak < 1 << 50 else None
 
 
 def _senseless() -> Finding:

@@ -15,8 +15,9 @@ from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import PEAKS, Pixels
 from evaluator.ingest import Submission
 from evaluator.ingest.sources import Source, TooLarge
-from evaluator.runners.client import Failed, Refused, Stopped, Workers, problem_fields
+from evaluator.runners.client import Failed, Refused, Stopped, Workers
 from evaluator.runners.frames import Array, Limits
+from evaluator.runners.told import problem_fields
 
 Role = Literal["quality", "latency"]
 Device = Literal["cpu", "cuda"]

@@ -14,8 +14,9 @@ from evaluator.ingest import FolderSource, Source, Submission
 from evaluator.ingest.sources.base import unprintable
 from evaluator.ingest.sources.blocks import FILES as BLOCK_FILES
 from evaluator.ingest.sources.blocks import are_blocks
-from evaluator.runners.client import Workers, WorkerSource
+from evaluator.runners.client import Workers
 from evaluator.runners.model import copy_files, open_to_workers
+from evaluator.runners.reading import WorkerSource
 from evaluator.runners.sandbox import Isolation, allowed, isolation
 from evaluator.runners.sandbox import Limits as SandboxLimits
 from evaluator.tasks import Limits

@@ -138,6 +138,13 @@ class Worker:
             return {"problem": _problem(problem)}, ()
         return {"device_s": getattr(model, "device_seconds", None)}, ()
 
+    def device(self, _: dict[str, Any], __: Sequence[Payload]) -> Answer:
+        """Tell the CUDA device's name, and how much of its memory torch took at most."""
+        torch = sys.modules.get("torch")
+        if torch is None or not torch.cuda.is_available():
+            return {}, ()
+        return {"name": torch.cuda.get_device_name(), "peak": int(torch.cuda.max_memory_allocated())}, ()
+
     def restore(self, request: dict[str, Any], payloads: Sequence[Payload]) -> Answer:
         """Run a model on one input (or one pair)."""
         from evaluator.runners.models import ModelProblem
@@ -176,6 +183,7 @@ _JOBS: dict[str, Callable[[Worker, dict[str, Any], Sequence[Payload]], Answer]] 
     "operators": Worker.operators,
     "hold": Worker.hold,
     "again": Worker.again,
+    "device": Worker.device,
 }
 
 

@@ -23,6 +23,7 @@ from evaluator.results import Store
 from evaluator.runners import Meter, ModelRunner, Reception, RunFailed, describe_file
 from evaluator.runners.model import Device, digest
 from evaluator.scoring.opening import NONE, Permissions, kind_of_format, permit, permit_kind
+from evaluator.scoring.try_model import compare_artefacts
 from evaluator.tasks import Limits, Task
 
 Say = Callable[[str], None]
@@ -98,8 +99,8 @@ def find_model(name: str) -> Path:
         EvaluatorError: there is none.
     """
     path = Path(name)
-    if path.exists() or path.with_name(path.name.partition(":")[0]).is_file():
-        return path
+    if path.exists() or _code(path)[1]:
+        return path.resolve() if path.exists() else path
     if name in baseline_names():
         return baselines_folder() / name
     hint = did_you_mean(name, baseline_names()) if "/" not in name else ""
@@ -121,26 +122,44 @@ def open_model(path: Path, reception: Reception, permissions: Permissions = NONE
         EvaluatorError: there is no model, it cannot be read, or may not run here.
     """
     trusted = submission_id(path, Manifest()) in permissions.trust
-    file, _, function = path.name.partition(":")
+    file, function = _code(path)
     format_ = _lone_format(path)
-    if format_ is None and not function:
+    if not function and format_ is None:
         return _open_submission(path, reception, permissions, trusted=trusted)
-    entry = f"{Path(file).stem}:{function}" if function else ""
+    entry = f"{file.stem}:{function}" if function else ""
     kind = kind_of_format(format_) if format_ else "code"
     permit_kind(path, kind, reception.isolation.level, permissions, trusted=trusted)
-    folder, workers = reception.lone(path.with_name(file))
+    network = _network(path, entry) if function else None
+    folder, workers = reception.lone(file)
     where = workers.inside(folder)
     try:
-        model = describe_file(workers, where if function else f"{where}/{file}", format_, entry)
+        model = describe_file(workers, where if function else f"{where}/{file.name}", format_, entry)
     except RunFailed as failure:
         raise _unusable(path, failure) from None
     if format_ is not None:
-        artefact = Artefact(file=file, format=format_)
+        artefact = Artefact(file=file.name, format=format_)
         manifest = Manifest(kind="model", model=model, artefacts=Artefacts(quality=artefact))
     else:
-        manifest = Manifest(kind="network", model=model, network=Network(entry=entry))
+        manifest = Manifest(kind="network", model=model, network=network)
     runner = ModelRunner(folder, manifest.model_dump(mode="json", by_alias=True), digest(folder), workers)
-    return Subject(submission_id(path.with_name(file), manifest), runner)
+    return Subject(submission_id(file, manifest), runner)
+
+
+def _code(path: Path) -> tuple[Path, str]:
+    """Return the file and the function of `FILE.py:FUNCTION`; any other path and an empty string."""
+    name, colon, function = path.name.rpartition(":")
+    if colon and function and name.endswith(".py") and not path.exists() and path.with_name(name).is_file():
+        return path.with_name(name).resolve(), function
+    return path, ""
+
+
+def _network(path: Path, entry: str) -> Network:
+    try:
+        return Network(entry=entry)
+    except ValueError:
+        expected = "FILE.py:FUNCTION, both names of letters, digits and _"
+        finding = Finding.error("kind", str(path), expected, entry, "Rename the file, or name another function.")
+        raise EvaluatorError(f"{path} names no function that can be called.", [finding]) from None
 
 
 def _lone_format(path: Path) -> Format | None:
@@ -196,10 +215,16 @@ def count_operators(subject: Subject, sizes: Sequence[Size], profile: Profile) -
             _note(profile, finding, size)
         fits = not any(f.severity is Severity.ERROR for f in listed.findings)
         shown = size if fits else listed.size
-        profile.parameters = listed.graph.parameters
+        if listed.graph.parameters is not None:
+            profile.parameters = listed.graph.parameters
         if any(c.input == shown for c in profile.counts) or not listed.graph.ops:
             continue
-        counts = count(listed.graph, shown, listed.passes if fits else 1)
+        try:
+            counts = count(listed.graph, shown, listed.passes if fits else 1)
+        except ValueError:
+            got, fix = "operators that cost more than any computer could do", "Look at what the model's code does."
+            _note(profile, Finding.error("run-failed", "", "a list of operators", got, fix), size)
+            continue
         profile.counts.append(counts)
         profile.layers[shown] = layers(listed.graph)
         unknown = [u for u in counts.uncounted if u.why == "unknown"]
@@ -214,7 +239,7 @@ def count_scored(subject: Subject, task: Task, store: Store) -> None:
     """
     rules = task.spec.cost
     sizes = (rules.size,) if subject.manifest.kind == "python" else rules.sizes
-    old = store.read_costs(task.id).get(subject.id)
+    old = store.read_cost(task.id, subject.id)
     if old is not None and old.version == subject.runner.version and all(old.counts_at(size) for size in sizes):
         return
     profile = subject.start()
@@ -269,6 +294,11 @@ def time_runs(subject: Subject, sizes: Sequence[Size], bench: Bench, profile: Pr
         profile.findings.append(refusal.finding.model_copy(update={"file": profile.submission}))
         profile.timings += [_timing(subject, bench, size, failure="it cannot be loaded") for size in sizes]
         return
+    different = _artefacts_differ(subject, min(sizes, key=lambda s: s[0] * s[1]))
+    if different:
+        profile.findings += different
+        profile.timings += [_timing(subject, bench, size, failure="another network than is scored") for size in sizes]
+        return
     stopped: Timing | None = None
     for size in sorted(sizes, key=lambda s: s[0] * s[1]):
         if stopped is not None:
@@ -282,12 +312,26 @@ def time_runs(subject: Subject, sizes: Sequence[Size], bench: Bench, profile: Pr
             stopped = timing
 
 
+def _artefacts_differ(subject: Subject, size: Size) -> list[Finding]:
+    """Return a finding if what would be timed is not the network that is scored."""
+    artefacts = subject.manifest.artefacts
+    if artefacts is None or artefacts.latency is None:
+        return []
+    images, limit = Images(subject, size).next(), 1 << 30
+    try:
+        one, other = (subject.runner.run(images, limit=limit, role=role) for role in ("quality", "latency"))
+    except RunFailed:
+        return []  # said where it is timed
+    return compare_artefacts(one, other, artefacts.latency.file)
+
+
 def _time_at(subject: Subject, size: Size, bench: Bench, profile: Profile) -> Timing:
     meter = _meter(subject, bench)
     other = bench.reference
     timed = Timed(())
     try:
         memory = meter.memory(Images(subject, size).next())
+        name = meter.told_of_device()[0] if bench.device == "cuda" else ""
         while not timed.enough:
             try:
                 reference = _guarded(runs(_meter(other, bench), Images(other, size))) if other else None
@@ -303,7 +347,7 @@ def _time_at(subject: Subject, size: Size, bench: Bench, profile: Profile) -> Ti
         return _timing(subject, bench, size, failure=_reason(failure))
     finally:
         _end(subject, bench)
-    return _timing(subject, bench, size, timed=timed, memory=memory)
+    return _timing(subject, bench, size, timed=timed, memory=memory, name=name)
 
 
 def _meter(subject: Subject, bench: Bench) -> Meter:
@@ -356,7 +400,7 @@ class Images:
         """Prepare images of a size."""
         table = subject.manifest.model or subject.manifest.python
         self._names = table.inputs if table else ("input",)
-        self._noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+        self._noise = np.random.default_rng().integers(0, 256, (*size, 3), np.uint8)
         self._times = 0
 
     def next(self) -> Mapping[str, Pixels]:
@@ -373,7 +417,7 @@ def _reason(failure: RunFailed) -> str:
     return OUT_OF_TIME if failure.limit == "time" else f"no output: {failure.finding.got}"[:200]
 
 
-_NO_MEMORY = ("MemoryError", "allocate memory", "out of memory", "OOM", "ResourceExhausted", "bad_alloc", "std::bad")
+_NO_MEMORY = ("MemoryError", "allocate memory", "out of memory", "OutOfMemory", "ResourceExhausted", "bad_alloc")
 """What frameworks say where memory is short."""
 
 
@@ -384,6 +428,7 @@ def _timing(
     *,
     timed: Timed | None = None,
     memory: int | None = None,
+    name: str = "",
     failure: str = "",
 ) -> Timing:
     model = subject.manifest.model
@@ -391,9 +436,9 @@ def _timing(
     return Timing(
         input=size,
         device=bench.device,
-        device_name=this_machine().processor,
+        device_name=name or this_machine().processor,
         precision=model.dtype if model else "",
-        threads=bench.threads,
+        threads=bench.threads if bench.device == "cpu" else None,
         runs=len(timed.seconds) if timed else 0,
         median_ms=timed.median * 1000 if timed else None,
         p95_ms=timed.p95 * 1000 if timed else None,

@@ -42,7 +42,9 @@ def try_model(opened: Opened, split: Split) -> list[Finding]:
         return findings
     if manifest.artefacts is not None and manifest.artefacts.latency is not None:
         other = _run(runner, given, limit, case, role="latency")
-        findings += [other] if isinstance(other, Finding) else _compare(ran, other, manifest.artefacts.latency.file)
+        findings += (
+            [other] if isinstance(other, Finding) else compare_artefacts(ran, other, manifest.artefacts.latency.file)
+        )
     if not split.has_references:
         return findings
     mine = _decibels(ran, reference, split.task.spec.protocol)
@@ -93,7 +95,8 @@ def _decibels(ran: Ran, reference: Pixels, protocol: Protocol) -> float:
     return math.inf if score.value is None else score.value
 
 
-def _compare(quality: Ran, latency: Ran, file: str) -> list[Finding]:
+def compare_artefacts(quality: Ran, latency: Ran, file: str) -> list[Finding]:
+    """Return what is wrong if a model's two artefacts do not give the same on one image: that they are two models."""
     a, b = (r.output.astype(np.float64) / peak_of(r.output.dtype) for r in (quality, latency))
     if a.shape != b.shape:
         got = f"shapes {quality.output.shape} and {latency.output.shape}"

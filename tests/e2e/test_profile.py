@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def test_code_without_a_network_is_timed_and_what_was_not_counted_is_said(evalua
     assert timing["reference"] == "identity"
     assert timing["ratio"] < 1, "total variation is slower than doing nothing"
     assert timing["failure"] == ""
-    assert timing["memory_mb"] >= 0
+    assert timing["memory_mb"] > 0 or sys.platform != "linux"
 
 
 def test_a_run_out_of_time_is_a_cross_with_its_reason_and_larger_ones_are_not_tried(
@@ -54,8 +55,10 @@ def test_a_run_out_of_time_is_a_cross_with_its_reason_and_larger_ones_are_not_tr
     assert by_size[64, 64]["failure"] == "out of time"
     assert by_size[64, 64]["median_ms"] is None
     assert by_size[128, 64]["failure"] == "out of time at 64x64 already"
-    shown = evaluate("profile", "slow", "--task", "quick.toml", "--input", "32x32")
-    assert "leaderboards/costs/tiny/slow.json" in shown.stderr
+    record = json.loads((tmp_path / "leaderboards" / "costs" / "tiny" / "slow.json").read_text(encoding="utf-8"))
+    assert [t["failure"] for t in record["timings"]] == [t["failure"] for t in found["timings"]]
+    unknown = evaluate("profile", "slow", "--task", "quick.toml", "--input", "32x32")
+    assert "Wrote" not in unknown.stderr, "nothing was measured, so that nothing is written"
 
 
 @pytest.mark.parametrize(

@@ -107,3 +107,27 @@ def test_parts_of_a_device_are_said_where_they_are_known() -> None:
 def test_the_record_loads_no_arrays() -> None:
     code = "import sys, evaluator.efficiency.cost; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_is_not_measured_anew_of_the_same_files_is_kept() -> None:
+    old = make_cost(counts=(make_counts(1, input=(8, 8)), make_counts(5)), timings=(make_timing(),))
+    again = make_cost(counts=(make_counts(7),), timings=(), hardware=None).replacing(old)
+    assert {c.input: c.macs for c in again.counts} == {(8, 8): 1, old.counts[1].input: 7}
+    assert again.timings == old.timings
+    assert again.hardware == old.hardware
+    anew = make_cost(timings=(make_timing(median_ms=50.0),)).replacing(old)
+    assert [t.median_ms for t in anew.timings] == [50.0]
+
+
+@pytest.mark.parametrize("change", [{"version": "f" * 64}, {"harness": "0.0.1"}])
+def test_numbers_of_other_files_or_another_harness_are_not_kept(change: dict[str, Any]) -> None:
+    old = make_cost(timings=(make_timing(),)).model_copy(update=change)
+    assert make_cost(timings=(), hardware=None).replacing(old).timings == ()
+
+
+def test_times_of_another_machine_are_not_mixed_in() -> None:
+    old = make_cost(timings=(make_timing(input=(9, 9)),))
+    assert old.hardware is not None
+    other = old.hardware.model_copy(update={"processor": "another"})
+    found = make_cost(timings=(make_timing(),), hardware=other).replacing(old)
+    assert [t.input for t in found.timings] == [make_timing().input]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from evaluator.efficiency.counts import Counts, count, layers
@@ -83,3 +85,39 @@ def test_layers_are_what_computes() -> None:
         ("", "Relu", 0, 0),
     ]
     assert sum(layer.macs for layer in found) == counted(CONV, SHUFFLE, RELU).macs
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"kind": "conv_transpose", "inputs": [[1]], "output": [], "weight": [1]},
+        {"kind": "conv", "inputs": [[]], "output": [1], "weight": [1]},
+        {"kind": "matmul", "inputs": [[1]], "output": [1]},
+        {"kind": "max_pool", "inputs": [[1, 1]], "output": [1]},
+    ],
+)
+def test_an_operator_without_the_shapes_that_it_is_counted_by_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="lacks the shapes"):
+        Op.model_validate({"operator": "x", **values})
+
+
+def test_more_operations_than_any_computer_could_do_are_an_error_not_a_number() -> None:
+    huge = ((1 << 40) - 1,) * 4
+    graph = Graph(parameters=0, ops=(Op(kind="conv", operator="x", inputs=(huge,), output=huge, weight=huge),))
+    with pytest.raises(ValueError, match="macs"):
+        count(graph, (1, 1))
+
+
+def test_of_many_kinds_of_operators_the_largest_are_listed_and_the_rest_together() -> None:
+    ops = tuple(Op(kind="unknown", operator=f"op{n}", output=(n + 1,)) for n in range(200))
+    found = count(Graph(parameters=0, ops=ops), (1, 1))
+    assert len(found.uncounted) == 51
+    assert found.uncounted[0].operator == "op199"
+    assert found.uncounted[-1].operator == "others"
+    assert found.uncounted[-1].times == 150
+    assert sum(u.share for u in found.uncounted) == pytest.approx(1)
+
+
+def test_no_reduction_costs_less_than_nothing() -> None:
+    graph = Graph(parameters=0, ops=(Op(kind="sum", operator="x", inputs=((1,),), output=(100,)),))
+    assert count(graph, (1, 1)).tf_profiler_flops == 0

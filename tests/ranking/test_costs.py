@@ -184,6 +184,7 @@ def test_outputs_and_logs_alone_tell_no_version(dped: Task, make_card: MakeCard)
     [
         ({"timings": (make_timing(memory_mb=3501.0),)}, "it takes 3501 MB of memory"),
         ({"timings": (failed_timing("out of memory"),)}, "it ran out of memory"),
+        ({"timings": (failed_timing("out of memory at 256x256 already"),)}, "it ran out of memory"),
         ({"timings": (make_timing(memory_mb=3500.0),)}, ""),
         ({"timings": (make_timing(memory_mb=None),)}, ""),
         ({"timings": (make_timing(memory_mb=9e9, input=(256, 256)),)}, ""),

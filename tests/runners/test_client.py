@@ -27,8 +27,9 @@ from evaluator.runners import (
     decode,
     read_output,
 )
-from evaluator.runners.client import Answer, findings_of, shown
+from evaluator.runners.client import Answer
 from evaluator.runners.frames import Limits as FrameLimits
+from evaluator.runners.told import findings_of, shown
 from evaluator.tasks import Limits, Protocol
 
 Make = Callable[..., ModelRunner]
@@ -97,8 +98,8 @@ WAYS = {
     "ends itself": ("os.kill(os.getpid(), signal.SIGKILL)", "crash: signal 9"),
     "closes all descriptors": ("os.closerange(0, 64); time.sleep(1000)", ""),  # the sandbox around it holds them too
     "takes memory": (
-        "import mmap\n    taken = mmap.mmap(-1, 2 << 30)\n    for at in range(0, 2 << 30, 4096):\n"
-        "        taken[at] = 1\n    time.sleep(1000)",
+        "import mmap\n    taken = mmap.mmap(-1, 2 << 30)\n    for at in range(0, 2 << 30, 1 << 20):\n"
+        "        taken[at : at + (1 << 20)] = bytes(1 << 20)\n    time.sleep(1000)",
         "more than 0.75 GiB of memory",
     ),
     "writes garbage": (

@@ -114,7 +114,7 @@ def _arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
 
 
 def _fill(network: Foreign, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Put arrays into a network: by the names of torch's state, or by the paths of Keras's weights; all, and no more."""
+    """Put arrays into a network by the names of torch's state or the paths of Keras's weights: all, and no more."""
     if _is(network, "keras", "Model"):
         shapes = {weight.path: tuple(weight.shape) for weight in network.weights}
     else:

@@ -12,12 +12,12 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import IO, Self
 
 from evaluator.runners.sandbox.command import Request, processes
 from evaluator.runners.sandbox.levels import Level
-from evaluator.runners.sandbox.usage import forget_peaks, pin, short_of, usage
+from evaluator.runners.sandbox.usage import forget_peaks, short_of, usage
 
 _TICK_S = 0.1
 _END_S = 30.0
@@ -105,10 +105,6 @@ class Child:
         """Begin to look for the peak of its memory anew, as far as the system allows; else the old one stays."""
         forget_peaks(self._root, own=self._level is Level.NONE)
         self._peak = 0
-
-    def pin(self, processors: Collection[int]) -> None:
-        """Have it run on some processors only, as far as the system allows."""
-        pin(self._root, processors, own=self._level is Level.NONE)
 
     def log(self) -> str:
         """Return what it wrote to standard error so far, fit for printing: whatever is not plain text is escaped."""

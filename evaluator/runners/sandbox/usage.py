@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import sys
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,14 +43,6 @@ def forget_peaks(pid: int, *, own: bool) -> None:
     for number in _family(pid, own=own):
         with contextlib.suppress(OSError):
             Path(f"/proc/{number}/clear_refs").write_text("5", encoding="ascii")
-
-
-def pin(pid: int, processors: Collection[int], *, own: bool) -> None:
-    """Have all threads of the processes that `usage` looks at run on some processors only, where it is allowed."""
-    for number in _family(pid, own=own):
-        with contextlib.suppress(OSError):
-            for thread in Path(f"/proc/{number}/task").iterdir():
-                os.sched_setaffinity(int(thread.name), processors)
 
 
 def _family(pid: int, *, own: bool) -> list[int]:
