@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from evaluator.findings import EvaluatorError, Finding, has_errors, some
 from evaluator.images import SUFFIXES
-from evaluator.ingest.baselines import baselines_folder, is_baseline
+from evaluator.ingest.baselines import baselines_folder, is_bare, is_baseline
 from evaluator.ingest.manifest import FILE_NAME, RESERVED, Manifest
 from evaluator.ingest.sources import ARCHIVE_SUFFIXES, Source, TooLarge, open_source
 from evaluator.typed_toml import SIZE_LIMIT, parse_toml
@@ -158,7 +158,8 @@ def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
     if identifier in RESERVED:
         fix = f'Rename it, or set id = "..." in {FILE_NAME}.'
         return identifier, Finding.error("id-taken", str(path), "a name that is not the harness's own", identifier, fix)
-    taken = (baselines_folder() / identifier / FILE_NAME).is_file()
+    folder = baselines_folder() / identifier
+    taken = is_baseline(folder) and not is_bare(folder)  # without weights it has no row
     if taken and not is_baseline(path):
         return identifier, Finding.error(
             "id-taken",
