@@ -1,0 +1,17 @@
+"""Unsharp masking, as scikit-image has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.filters import unsharp_mask
+
+from evaluator.images import from_unit, to_unit
+
+
+def restore(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Sharpen an `(H, W, C)` image; returns float32 in [0, 1], or up to the input's maximum for linear light."""
+    pixels, white = to_unit(image)
+    return from_unit(unsharp_mask(pixels, radius=1.0, amount=1.0, channel_axis=-1), white)
