@@ -14,4 +14,6 @@ from evaluator.images import from_unit, to_unit
 def restore(image: NDArray[Any]) -> NDArray[np.float32]:
     """Sharpen an `(H, W, C)` image; returns float32 in [0, 1], or up to the input's maximum for linear light."""
     pixels, white = to_unit(image)
-    return from_unit(unsharp_mask(pixels, radius=1.0, amount=1.0, channel_axis=-1), white)
+    # Channel by channel: scikit-image 0.26 leaves its result uninitialised where channel_axis is -1.
+    sharp = [unsharp_mask(pixels[:, :, c], radius=1.0, amount=1.0) for c in range(pixels.shape[2])]
+    return from_unit(np.stack(sharp, axis=-1), white)
