@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from skimage.restoration import estimate_sigma
-from skimage.util import img_as_float32
+
+from evaluator.images import from_unit, to_unit
 
 
 def restore(image: NDArray[Any]) -> NDArray[Any]:
     """Denoise an `(H, W, C)` image; returns float32 in [0, 1], or up to the input's maximum for linear light."""
-    white = max(1.0, float(image.max())) if image.dtype.kind == "f" else 1.0
-    pixels = img_as_float32(image / white if white > 1 else image)
+    pixels, white = to_unit(image)
     sigma = float(np.mean(estimate_sigma(pixels, channel_axis=-1)))
     # The range kernel sees the distance summed over channels, hence the factor; 1.95 as in Zhang and Gunturk, 2008.
     restored = cv2.bilateralFilter(pixels, 9, sigmaColor=1.95 * sigma * pixels.shape[-1], sigmaSpace=1.8)
-    return (np.clip(restored.reshape(pixels.shape), 0, 1) * white).astype(np.float32)
+    return from_unit(restored.reshape(pixels.shape), white)

@@ -1,13 +1,19 @@
-"""`evaluate baseline list` and `evaluate baseline run`."""
+"""`evaluate baseline list`, `run` and `table`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from evaluator.cli import options
 from evaluator.cli.score import command as score_command
+
+if TYPE_CHECKING:
+    from evaluator.scoring import Outcome, Overview
+    from evaluator.tasks import Split
 
 
 @click.group("baseline")
@@ -39,13 +45,109 @@ def list_baselines(output_format: str) -> None:
 @click.pass_context
 def run(context: click.Context, /, names: tuple[str, ...], **values: object) -> None:
     """Run baselines by name and score them: the same as `evaluate --task T baselines/NAME` in a checkout."""
+    from evaluator.ingest import baselines_folder
+
+    _check_names(names)
+    paths: tuple[Path, ...] = tuple(baselines_folder() / name for name in names)
+    context.invoke(score_command, submissions=paths, **values)
+
+
+@command.command("table")
+@click.option("--tasks", metavar="TASK,...", help="The columns; all tasks that have the split if not given.")
+@click.option("--baselines", metavar="NAME,...", help="The rows; all that give outputs if not given.")
+@click.option("--split", "split_name", default="mini", show_default=True, metavar="SPLIT", help="A split of each task.")
+@options.data
+@options.leaderboards
+@options.weights
+@options.workers
+@click.option("--no-run", is_flag=True, help="Show the scorecards that there are; run nothing.")
+@click.option(
+    "--format", "output_format", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True
+)
+def table(
+    *,
+    tasks: str | None,
+    baselines: str | None,
+    split_name: str,
+    data: Path | None,
+    leaderboards: Path,
+    workers: int | None,
+    no_run: bool,
+    output_format: str,
+) -> None:
+    """Print one table of all baselines on several tasks: scores, run times, and what is missing and why.
+
+    Scorecards in the folder of results are taken as they are; the others are made first.
+    """
+    from evaluator.cli.output import RunProgress, print_json, print_table
+    from evaluator.findings import EvaluatorError
+    from evaluator.results import Store
+    from evaluator.scoring import overview, score, scoreable_baselines
+    from evaluator.tasks import load_task, task_ids
+
+    names = baselines.split(",") if baselines else scoreable_baselines()
+    _check_names(names)
+    chosen = [load_task(name) for name in (tasks.split(",") if tasks else task_ids())]
+    chosen = [t for t in chosen if tasks or split_name in t.spec.splits]
+    if not chosen:
+        raise EvaluatorError(f"No task has a split {split_name!r}.")
+
+    def run_baselines(paths: Sequence[Path], split: Split) -> Sequence[Outcome]:
+        progress = RunProgress(f"{split.task.id}/{split.name}")
+        return score(paths, split, leaderboards=leaderboards, workers=options.worker_count(workers), progress=progress)
+
+    splits = [t.split(split_name, data) for t in chosen]
+    found = overview(splits, names, Store(leaderboards), None if no_run else run_baselines)
+    if output_format == "json":
+        print_json(found.to_json())
+    elif output_format == "markdown":
+        click.echo(markdown(found), nl=False)
+    else:
+        head = ["baseline", *(f"{task}: {metric}" for task, metric in found.heads.items())]
+        rows = [[name, *(e.reason or f"{e.text} ({seconds(e.seconds)})" for e in row)] for name, _, row in found.rows()]
+        print_table(head, rows, title=f"Baselines on {split_name}: score (s per megapixel)")
+        for line in found.missing():
+            click.echo(line)
+
+
+def markdown(found: Overview) -> str:
+    """Return the table as the document that ships: scores, then run times, then what is missing."""
+    heads = [f"{task}<br>{metric}" for task, metric in found.heads.items()]
+    rule = "|---|---|" + "---:|" * len(heads)
+    lines = [
+        "# Baselines on the mini splits" if found.split == "mini" else f"# Baselines on the split {found.split}",
+        "",
+        "Written by `evaluate baseline table --format markdown`; do not edit. Nothing was tuned on these splits.",
+        "",
+        "## Scores",
+        "",
+        f"| baseline | method | {' | '.join(heads)} |",
+        rule,
+        *(f"| `{name}` | {how} | {' | '.join(e.reason or e.text for e in row)} |" for name, how, row in found.rows()),
+        "",
+        "## Run time, seconds per megapixel",
+        "",
+        "Beside other work on one machine: an order of magnitude, no ranking figure.",
+        "",
+        f"| baseline | {' | '.join(found.heads)} |",
+        "|---|" + "---:|" * len(heads),
+        *(f"| `{name}` | {' | '.join(seconds(e.seconds) for e in row)} |" for name, _, row in found.rows()),
+    ]
+    missing = [f"- {line}" for line in found.missing()]
+    return "\n".join([*lines, *(["", "## Missing", "", *missing] if missing else [])]) + "\n"
+
+
+def seconds(value: float | None) -> str:
+    """Return a run time with two significant digits, or a dash."""
+    return "–" if value is None else f"{float(f'{value:.2g}'):g}"
+
+
+def _check_names(names: Sequence[str]) -> None:
     from evaluator.findings import EvaluatorError, did_you_mean
-    from evaluator.ingest import baseline_names, baselines_folder
+    from evaluator.ingest import baseline_names
 
     known = baseline_names()
     for name in names:
         if name not in known:
             hint = did_you_mean(name, known)
             raise EvaluatorError(f"There is no baseline {name!r}.{hint} Known: {', '.join(known)}.")
-    paths: tuple[Path, ...] = tuple(baselines_folder() / name for name in names)
-    context.invoke(score_command, submissions=paths, **values)

@@ -5,6 +5,7 @@ from evaluator.scoring.detections import DetectionScores, score_detections
 from evaluator.scoring.engine import Outcome, Progress, check, score
 from evaluator.scoring.jobs import CaseResult
 from evaluator.scoring.opening import Permissions
+from evaluator.scoring.overview import Overview, overview, scoreable_baselines
 from evaluator.scoring.profile import Profile
 from evaluator.scoring.sharp import sharp
 from evaluator.scoring.spread import Spread, spread
@@ -13,14 +14,17 @@ __all__ = [
     "CaseResult",
     "DetectionScores",
     "Outcome",
+    "Overview",
     "Permissions",
     "Profile",
     "Progress",
     "Spread",
     "check",
     "conformance",
+    "overview",
     "score",
     "score_detections",
+    "scoreable_baselines",
     "sharp",
     "spread",
 ]

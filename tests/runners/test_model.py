@@ -39,13 +39,16 @@ def body(*lines: str) -> str:
 
 @pytest.mark.parametrize("name", baseline_names())
 def test_every_baseline_gives_the_same_image_of_the_same_size_each_time(name: str) -> None:
+    if name == "bm3d":
+        pytest.importorskip("bm3d", reason="needs the extra bm3d")
     random = np.random.default_rng(0)
     pixels = Pixels(random.integers(0, 256, (32, 40, 3), dtype=np.uint8), 255.0)
+    given = {"input": pixels, "psf": Pixels(np.full((3, 3, 1), 1 / 9, np.float32), 1.0)}
     with Reception(Limits()) as reception:
         submission = open_submission(baselines_folder() / name, ["a"])
         runner = ModelRunner.of(submission, *reception.model(submission))
-        ran = runner.run({"input": pixels}, limit=LIMIT)
-        again = run(runner, pixels)
+        ran = runner.run(given, limit=LIMIT)
+        again = runner.run(given, limit=LIMIT).output
     assert ran.output.shape == pixels.array.shape
     assert np.array_equal(ran.output, again)
     assert ran.output.dtype == np.uint8 or (ran.output.min() >= 0 and ran.output.max() <= 1)

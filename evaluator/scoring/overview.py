@@ -1,0 +1,172 @@
+"""All baselines on several tasks, in one table: scores, run times, and why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from evaluator import metrics
+from evaluator.ingest import baseline_manifest, baseline_names, baselines_folder
+from evaluator.metrics import Contract, State
+from evaluator.results import Scorecard, Store
+from evaluator.scoring.engine import Outcome
+from evaluator.tasks import Split, Task
+
+NOT_INSTALLED = "not installed"
+NOT_RUN = "not run"
+OTHER_INPUTS = "other inputs"
+NEEDS_REFERENCES = "needs references"
+NEEDS_WEIGHTS = "needs weights"
+FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One baseline on one task."""
+
+    value: float | None = None
+    text: str = "–"
+    """The score as the task's boards print it."""
+    seconds: float | None = None
+    """Per megapixel."""
+    reason: str = ""
+    """Why there is no score; one of the names above."""
+    detail: str = ""
+    """More of the reason, in words."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Baselines × tasks."""
+
+    split: str
+    heads: Mapping[str, str]
+    """Of each task, the metric that ranks first, with its direction."""
+    methods: Mapping[str, str]
+    entries: Mapping[str, Mapping[str, Entry]]
+    """By baseline and task."""
+
+    def rows(self) -> Iterator[tuple[str, str, tuple[Entry, ...]]]:
+        """Yield each baseline: its name, its method, its entries in the order of the tasks."""
+        for name, found in self.entries.items():
+            yield name, self.methods[name], tuple(found[task] for task in self.heads)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "split": self.split,
+            "metrics": dict(self.heads),
+            "baselines": {
+                name: {
+                    task: {"score": e.value, "s_per_megapixel": e.seconds, "missing": e.reason, "detail": e.detail}
+                    for task, e in found.items()
+                }
+                for name, found in self.entries.items()
+            },
+        }
+
+    def missing(self) -> list[str]:
+        """Return a line for each reason that stands in the table with words of its own."""
+        said: dict[str, list[str]] = {}
+        for name, found in self.entries.items():
+            for entry in found.values():
+                line = f"{entry.reason}: {entry.detail}"
+                if entry.detail and name not in said.setdefault(line, []):
+                    said[line].append(name)
+        return [f"{', '.join(names)} – {line}" for line, names in said.items()]
+
+
+class Runner(Protocol):
+    """Scores baselines on a split; see `evaluator.scoring.score`."""
+
+    def __call__(self, paths: Sequence[Path], split: Split) -> Sequence[Outcome]:
+        """Write their scorecards."""
+        ...
+
+
+def scoreable_baselines() -> list[str]:
+    """Return the names of the baselines that give outputs, the input itself first."""
+    names = [name for name in baseline_names() if baseline_manifest(name).kind != "network"]
+    return sorted(names, key=lambda name: (name != "identity", name))
+
+
+def overview(splits: Sequence[Split], names: Sequence[str], store: Store, run: Runner | None = None) -> Overview:
+    """Return the table of the scorecards that there are.
+
+    Args:
+        splits: the columns, opened; all of one name.
+        names: the rows.
+        store: where scorecards lie.
+        run: scores what has no scorecard yet; None: it is left out.
+
+    Raises:
+        EvaluatorError: a data set is at fault, or a scorecard is damaged.
+    """
+    entries: dict[str, dict[str, Entry]] = {name: {} for name in names}
+    heads = {}
+    for split in splits:
+        contract = metrics.get(_first_metric(split.task)).contract
+        heads[split.task.id] = f"{contract.id} {'↑' if contract.direction == 'higher' else '↓'}"
+        refused = _other_inputs(split, names)
+        known = _cards(split, store)
+        left = [baselines_folder() / name for name in names if name not in refused and name not in known]
+        if run is not None and left:
+            for outcome in run(left, split):
+                if outcome.card is None:
+                    refused[outcome.path.name] = _refusal(outcome)
+            known = _cards(split, store)
+        for name in names:
+            found = refused.get(name) or _entry(known.get(name), contract)
+            entries[name][split.task.id] = found
+    methods = {name: baseline_manifest(name).method or name for name in names}
+    return Overview(splits[0].name, heads, methods, entries)
+
+
+def _other_inputs(split: Split, names: Sequence[str]) -> dict[str, Entry]:
+    roles = set(split.inputs(split.case_ids[0]))
+    found = {}
+    for name in names:
+        python = baseline_manifest(name).python
+        wanted = python.inputs if python is not None else ("input",)
+        if not roles.issuperset(wanted):
+            found[name] = Entry(reason=OTHER_INPUTS, detail=f"it takes {' and '.join(wanted)}")
+    return found
+
+
+def _first_metric(task: Task) -> str:
+    """Return the metric that ranks first; a score made of several by a formula is passed over."""
+    return next((m for m in task.spec.ranking.by if m in task.spec.metrics), task.spec.metrics[0])
+
+
+def _cards(split: Split, store: Store) -> dict[str, Scorecard]:
+    rules = split.task.rules_digest()
+    cards = store.read(split.task.id, split.name)
+    return {
+        c.submission.id: c
+        for c in cards
+        if c.submission.baseline and c.rules_digest == rules and c.dataset.digest == split.digest
+    }
+
+
+def _entry(card: Scorecard | None, contract: Contract) -> Entry:
+    if card is None:
+        return Entry(reason=NOT_RUN)
+    result = card.metrics[contract.id]
+    if result.value is not None:
+        seconds = card.runtime.s_per_megapixel if card.runtime else None
+        return Entry(result.value, f"{result.value:.{contract.decimals}f}", seconds)
+    if result.state is State.UNAVAILABLE:
+        return Entry(reason=NEEDS_WEIGHTS, detail=result.detail)
+    if result.state is State.NOT_APPLICABLE:
+        return Entry(reason=NEEDS_REFERENCES, detail=result.detail)
+    return Entry(reason=FAILED, detail=next((f.got for f in card.findings if f.severity == "error"), ""))
+
+
+def _refusal(outcome: Outcome) -> Entry:
+    load = next((f for f in outcome.findings if f.code == "model-load"), None)
+    if load is None:
+        return Entry(reason=FAILED, detail=outcome.message)
+    missing = load.got.startswith(("ImportError", "ModuleNotFoundError"))
+    return Entry(reason=NOT_INSTALLED if missing else FAILED, detail=load.got.partition(": ")[2] or load.got)
