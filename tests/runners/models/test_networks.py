@@ -30,6 +30,8 @@ NETWORKS: dict[str, tuple[int, int, dict[tuple[int, int], float]]] = {
     "restormer.restormer:build_dual_pixel": (2, 26_132_548, {(256, 256): 155.269, (1120, 1680): 4457.92}),
     "disc-a.disc_a:build": (1, 1_422_883, {(256, 256): 15.213, (800, 800): 148.562}),
     "dpdnet.dpdnet:build": (2, 31_035_151, {(256, 256): 54.833, (720, 1280): 771.085, (1120, 1680): 1574.3}),
+    # No code is public: VGG-16's first part (18.837), and the generator of EnlightenGAN, which has the same layers.
+    "msfg-lle.msfg_lle:build": (1, 8_636_675 + 9_995_072, {(256, 256): 16.389 + 18.837}),
 }
 FOLDERS = sorted({name.split(".")[0] for name in NETWORKS})
 
@@ -70,6 +72,29 @@ def test_restormer_without_its_matrix_products() -> None:
     graph = module_graph(built("restormer.restormer:build"), [(1, 3, 256, 256)])
     convolutions = graph.model_copy(update={"ops": tuple(op for op in graph.ops if op.kind == "conv")})
     assert count(convolutions, (256, 256)).macs / 1e9 == pytest.approx(140.99, rel=1e-4)
+
+
+def test_the_low_light_generator_is_counted_apart_from_the_frozen_features() -> None:
+    whole, generator = built("msfg-lle.msfg_lle:build"), built("msfg-lle.msfg_lle:build_generator")
+    graph = module_graph(generator, [(1, 3, 256, 256), (1, 1, 256, 256)])
+    trained = sum(p.numel() for p in whole.parameters() if p.requires_grad)
+    assert graph.parameters == trained == 8_636_675
+    assert count(graph, (256, 256)).macs / 1e9 == pytest.approx(16.389, rel=1e-4)
+    assert sum(p.numel() for p in whole.attention.parameters()) == 9_995_072
+
+
+def test_the_low_light_map_is_high_where_an_image_is_dark() -> None:
+    attention = built("msfg-lle.msfg_lle:build").attention.eval()
+    image = torch.full((1, 3, 32, 32), -1.0)
+    image[..., 16:] = 1.0
+    with torch.inference_mode():
+        plain = attention(image)
+        attention.stretched = True
+        stretched = attention(image)
+    assert plain.shape == (1, 1, 32, 32)
+    assert 0.5 <= float(plain.min()) < float(plain.max()) <= 0.7311
+    assert torch.allclose(plain[..., 16:], torch.tensor(0.5))
+    assert (float(stretched.min()), float(stretched.max())) == (0, 1)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
