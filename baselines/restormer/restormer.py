@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -95,13 +97,12 @@ class Block(nn.Module):
 
 
 class Restormer(nn.Module):
-    """Takes one or two images `(N, 3, H, W)`, sides multiples of 8, and gives one of the same shape."""
+    """Takes `(N, 3, H, W)`, sides multiples of 8, and gives the same; the input is added to the output."""
 
     def __init__(self, views: int = 1, *, bias: bool = False) -> None:
-        """Take how many images a case has, and whether norms have biases.
+        """Take how many images are joined in the input, and whether norms have biases.
 
-        With one image, it is added to the output. With the two views of a dual-pixel sensor, the first features are
-        added to the last ones instead.
+        Where several are joined, none is added to the output: the first features are added to the last ones.
         """
         super().__init__()
 
@@ -122,9 +123,9 @@ class Restormer(nn.Module):
         self.skip = _conv(_WIDTH, widths[1]) if views > 1 else None
         self.last = _conv(widths[1], 3, 3)
 
-    def forward(self, *views: torch.Tensor) -> torch.Tensor:
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the restored images `(N, 3, H, W)`."""
-        first = features = self.first(torch.cat(views, 1))
+        first = features = self.first(image)
         skips: list[torch.Tensor] = []
         for encode, down in zip(self.encoders, self.downs, strict=False):
             skips.append(encode(features))
@@ -134,22 +135,33 @@ class Restormer(nn.Module):
             features = decode(reduce(torch.cat([up(features), skips.pop()], 1)))
         features = self.refinement(features)
         restored: torch.Tensor = (
-            self.last(features) + views[0] if self.skip is None else self.last(features + self.skip(first))
+            self.last(features) + image if self.skip is None else self.last(features + self.skip(first))
         )
         return restored
 
 
-def _built(views: int, *, bias: bool) -> nn.Module:
+class DualPixelRestormer(Restormer):
+    """Takes two views `(N, 3, H, W)`, sides multiples of 8, and gives an image of the same shape."""
+
+    def __init__(self) -> None:
+        super().__init__(views=2, bias=True)
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """Return the sharp images `(N, 3, H, W)`."""
+        return super().forward(torch.cat([left, right], 1))
+
+
+def _built(make: Callable[[], nn.Module]) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
-        return Restormer(views, bias=bias)
+        return make()
 
 
 def build() -> nn.Module:
     """Return the untrained network for denoising: 26,111,668 parameters, the same at every call."""
-    return _built(1, bias=False)
+    return _built(Restormer)
 
 
 def build_dual_pixel() -> nn.Module:
     """Return the untrained network for dual-pixel views, left and right: 26,132,548 parameters."""
-    return _built(2, bias=True)
+    return _built(DualPixelRestormer)

@@ -13,6 +13,7 @@ from evaluator.images import Pixels
 from evaluator.ingest import baselines_folder
 from evaluator.ingest.manifest import Manifest
 from evaluator.runners.models import load_model
+from evaluator.runners.models.cost import describe
 from evaluator.runners.models.python import import_entry
 
 torch = pytest.importorskip("torch", reason="torch is an optional dependency")
@@ -170,6 +171,14 @@ def test_sizes_that_are_no_multiple(folder: str, size: tuple[int, int]) -> None:
     output = load_model(baselines_folder() / folder, manifest).restore(given).output
     assert output.shape == (*size, 3)
     assert output.std() > 0
+
+
+@pytest.mark.parametrize("name", ["nafnet.nafnet:build", "dpdnet.dpdnet:build", "restormer.restormer:build_dual_pixel"])
+def test_a_lone_network_says_what_it_takes(name: str) -> None:
+    folder, _, entry = name.partition(".")
+    table = describe(baselines_folder() / folder, None, entry)
+    assert table["layout"] == "NCHW"
+    assert list(table.get("inputs", ["input"])) == (["input"] if NETWORKS[name][0] == 1 else ["left", "right"])
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
