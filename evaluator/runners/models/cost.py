@@ -94,9 +94,11 @@ def describe(path: Path, format_: Format | None, entry: str = "") -> dict[str, A
         ModelProblem: the file cannot be read.
     """
     if format_ is None:
-        from evaluator.runners.models.network import network_layout
+        from evaluator.runners.models.network import describe_network
 
-        return {"layout": network_layout(path, entry), "range": [0.0, 1.0]}
+        layout, names = describe_network(path, entry)
+        several = {"inputs": _roles(names)} if len(names) > 1 else {}
+        return {"layout": layout, "range": [0.0, 1.0], **several}
     reader = open_graph(path, Artefact(file=path.name, format=format_))
     if not reader.inputs:
         raise ModelProblem(

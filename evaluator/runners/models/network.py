@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -69,15 +70,25 @@ class _Module:
         return module_graph(self._module, shapes)
 
 
-def network_layout(folder: Path, entry: str) -> str:
-    """Return the layout that a network's framework has: NHWC of Keras, NCHW of torch.
+def describe_network(folder: Path, entry: str) -> tuple[str, list[str]]:
+    """Return the layout that a network's framework has (NHWC of Keras, NCHW of torch), and its inputs' names.
+
+    There are none where the network does not say what it takes.
 
     Raises:
         ModelProblem: as for `load_network`.
     """
-    return "NHWC" if _is(_build(folder, Network(entry=entry)), "keras", "Model") else "NCHW"
+    network = _build(folder, Network(entry=entry))
+    if _is(network, "keras", "Model"):
+        return "NHWC", [str(tensor.name) for tensor in network.inputs]
+    try:
+        taken = inspect.signature(network.forward).parameters.values()
+    except (TypeError, ValueError):  # a module that is not made by Python code
+        return "NCHW", []
+    return "NCHW", [p.name for p in taken if p.kind in _BY_POSITION and p.default is p.empty]
 
 
+_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _ARTEFACT = Artefact(file="network", format="savedmodel")
 """Stands for the file that a network in code does not have; it names no tensors."""
 
