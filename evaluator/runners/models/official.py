@@ -110,7 +110,7 @@ def _zero_dce() -> Official:
 
 
 def _dncnn() -> Official:
-    """Return DnCNN-S for gray images: a sequence in which a ReLU, and in the middle a batch norm, has a number, too."""
+    """Return DnCNN-S for gray images: a sequence in which ReLUs, and batch norms in the middle, have numbers, too."""
     layers, width = 17, 64
     places = [0, *range(2, 3 * layers - 3, 3)]  # of the convolutions
     channels = [1, *[width] * (layers - 1), 1]

@@ -96,26 +96,25 @@ def test_dncnn_on_set12(data_root: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(25)
     clean = {p.stem: read_image(p).array for p in sorted((data_root / "clean" / "Set12").glob("*.png"))}
     assert len(clean) == 12
-    noisy = {
-        name: (image.reshape(*image.shape[:2], 1) / 255 + random.normal(0, 25 / 255, (*image.shape[:2], 1))).astype(
-            "f4"
-        )
-        for name, image in clean.items()
-    }
+    noisy = {}
+    for name, image in clean.items():
+        noise = random.normal(0, 25 / 255, image.shape[:2])
+        noisy[name] = (image.squeeze() / 255 + noise)[:, :, np.newaxis].astype(np.float32)
     outputs = run("dncnn", data_root / "weights" / "dncnn" / "DnCNN-S-25.pth", noisy, tmp_path)
-    psnr = [
-        -10 * np.log10(np.mean((np.clip(outputs[name][:, :, 0].astype(np.float64), 0, 1) - image.squeeze() / 255) ** 2))
-        for name, image in clean.items()
-    ]
+    psnr = []
+    for name, image in clean.items():
+        restored = np.clip(outputs[name][:, :, 0].astype(np.float64), 0, 1)
+        psnr.append(-10 * np.log10(np.mean((restored - image.squeeze() / 255) ** 2)))
     assert np.mean(psnr) == pytest.approx(30.38, abs=0.01)
 
 
 @pytest.mark.slow
 # Computed independently with the published weights, Epoch99.pth of Li-Chongyi/Zero-DCE, and the release's NIQE.
-@pytest.mark.parametrize(("folder", "count", "mean"), [("LIME", 9, 3.948), ("MEF", 17, 3.285)])
+@pytest.mark.parametrize("case", [("LIME", 9, 3.948), ("MEF", 17, 3.285)], ids=lambda case: case[0])
 def test_zero_dce_on_low_light(
-    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, count: int, mean: float
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: tuple[str, int, float]
 ) -> None:
+    folder, count, mean = case
     monkeypatch.setenv("EVALUATOR_WEIGHTS", str(data_root / "weights"))
     files = sorted(p for p in (data_root / "lowlight" / folder).iterdir() if p.suffix in (".png", ".bmp", ".jpg"))
     images = {p.stem: (read_image(p).array / np.float32(255)).astype(np.float32) for p in files}
