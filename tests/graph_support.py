@@ -57,69 +57,18 @@ def mixed_macs(height: int, width: int) -> int:
     return half * convs + 2 * height * width * 12 * 12 * 9 + tokens * 16 * (48 + 16) + 2 * 16 * tokens**2
 
 
-class DnCNN(nn.Sequential):
-    """DnCNN-S with batch norms folded into 17 convolutions, gray. Without the subtraction."""
-
-    def __init__(self) -> None:
-        middle = [layer for _ in range(15) for layer in (conv(64, 64), nn.ReLU())]
-        super().__init__(conv(1, 64), nn.ReLU(), *middle, conv(64, 1))
-
-
-class ZeroDCE(nn.Module):
-    """Zero-DCE: seven convolutions with skips give the maps of eight curves."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        widths = [(3, 32), (32, 32), (32, 32), (32, 32), (64, 32), (64, 32), (64, 24)]
-        self.convs = nn.ModuleList(conv(*pair) for pair in widths)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the enhanced image."""
-        first, second, third, fourth, fifth, sixth, last = self.convs
-        one = torch.relu(first(x))
-        two = torch.relu(second(one))
-        three = torch.relu(third(two))
-        four = torch.relu(fourth(three))
-        five = torch.relu(fifth(torch.cat([three, four], 1)))
-        six = torch.relu(sixth(torch.cat([two, five], 1)))
-        for curve in torch.split(torch.tanh(last(torch.cat([one, six], 1))), 3, dim=1):
-            x = x + curve * (x * x - x)
-        return x
-
-
-# Counts measured on the original code; (channels, parameters, billions of multiply-accumulates at 256×256).
-MEASURED = {"DnCNN": (1, 555_137, 36.314), "ZeroDCE": (3, 79_416, 5.1905), "DPED": (3, 401_475, 26.198)}
-
-
-class DPED(nn.Module):
-    """DPED's ResNet 12×64."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = conv(3, 64, 9)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(
-                *(layer for _ in range(2) for layer in (conv(64, 64), nn.InstanceNorm2d(64, affine=True), nn.ReLU()))
-            )
-            for _ in range(4)
-        )
-        self.after = nn.Sequential(conv(64, 64), nn.ReLU(), conv(64, 64), nn.ReLU())
-        self.last = conv(64, 3, 9)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the enhanced image."""
-        x = torch.relu(self.first(x))
-        for block in self.blocks:
-            x = x + block(x)
-        return torch.tanh(self.last(self.after(x))) * 0.58 + 0.5
-
-
-def srcnn() -> ModuleType:
-    """Return the module of the baseline SRCNN."""
-    path = baselines_folder() / "srcnn" / "srcnn.py"
-    spec = importlib.util.spec_from_file_location("srcnn_under_test", path)
+def baseline(name: str) -> ModuleType:
+    """Return the module of a baseline."""
+    module_name = name.replace("-", "_") if name != "dped-resnet-8-32" else "dped_resnet"
+    path = baselines_folder() / name / f"{module_name}.py"
+    spec = importlib.util.spec_from_file_location(f"{module_name}_under_test", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def srcnn() -> ModuleType:
+    """Return the module of the baseline SRCNN."""
+    return baseline("srcnn")

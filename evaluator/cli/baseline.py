@@ -1,4 +1,4 @@
-"""`evaluate baseline list`, `run` and `table`."""
+"""`evaluate baseline list`, `run`, `table` and `import`."""
 
 from __future__ import annotations
 
@@ -151,3 +151,20 @@ def _check_names(names: Sequence[str]) -> None:
         if name not in known:
             hint = did_you_mean(name, known)
             raise EvaluatorError(f"There is no baseline {name!r}.{hint} Known: {', '.join(known)}.")
+
+
+@command.command("import")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The submission's folder, new."
+)
+@click.argument("name")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+def import_weights(*, out: Path, name: str, checkpoint: Path) -> None:
+    """Make a submission of a baseline and the checkpoint that its authors published.
+
+    CHECKPOINT is a .npz or .pth file, or the .index file of a TensorFlow checkpoint. No code in it is run.
+    """
+    from evaluator.runners.models.importing import import_checkpoint
+
+    made = import_checkpoint(name, checkpoint, out)
+    click.echo(f"{made.folder}: {made.id}, {made.parameters:,} parameters, from sha256 {made.sha256}")

@@ -15,6 +15,7 @@ import pytest
 
 from evaluator.efficiency.counts import count
 from evaluator.efficiency.ops import Graph
+from evaluator.ingest import baselines_folder
 from evaluator.ingest.manifest import Artefact
 from evaluator.runners.models.graphs import open_graph
 from evaluator.runners.models.problem import ModelProblem
@@ -25,9 +26,8 @@ torch = pytest.importorskip("torch", reason="torch is an optional dependency")
 import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
 
-import graph_support  # noqa: E402
 from evaluator.runners.models.graphs.torch import function_graph, module_graph  # noqa: E402
-from graph_support import MEASURED, MIXED_PARAMETERS, Mixed, conv, mixed_macs, srcnn  # noqa: E402
+from graph_support import MIXED_PARAMETERS, Mixed, baseline, conv, mixed_macs, srcnn  # noqa: E402
 
 SIZE = (64, 96)
 
@@ -97,12 +97,42 @@ def test_one_network_in_every_form(tmp_path: Path) -> None:
         assert named[4] == "up", name
 
 
-@pytest.mark.parametrize("name", MEASURED)
-def test_measured_networks(name: str) -> None:
+# Counts measured on the original code: channels, parameters, billions of multiply-accumulates at 256×256. That of the
+# U-Net, which was never released, follows from its widths.
+MEASURED = {
+    ("dncnn", "build"): (3, 668_227, 43.713),
+    ("dncnn", "build_gray"): (1, 555_137, 36.314),
+    ("dped-resnet", "build"): (3, 401_475, 26.198),
+    ("dped-resnet-8-32", "build_8_32"): (3, 71_331, 4.643),
+    ("unet", "build"): (3, 685_539, 5.908),
+    ("zero-dce", "build"): (3, 79_416, 5.1905),
+}
+
+
+@pytest.mark.parametrize("name", MEASURED, ids=":".join)
+def test_measured_networks(name: tuple[str, str]) -> None:
     channels, parameters, billions = MEASURED[name]
-    graph = module_graph(getattr(graph_support, name)(), [(1, channels, 256, 256)])
+    build = getattr(baseline(name[0]), name[1])
+    network = build()
+    graph = module_graph(network, [(1, channels, 256, 256)])
     assert graph.parameters == parameters
     assert macs(graph) / 1e9 == pytest.approx(billions, abs=0.0006)
+    assert count(graph, (256, 256)).complete
+    for mine, theirs in zip(network.parameters(), build().parameters(), strict=True):
+        assert torch.equal(mine, theirs), "the same at every call"
+    with torch.no_grad():
+        assert network(torch.rand(1, channels, 12, 16)).shape == (1, channels, 12, 16)
+
+
+def test_dped_resnet_at_the_size_of_phones() -> None:
+    # Measured on the original code.
+    graph = module_graph(baseline("dped-resnet").build(), [(1, 3, 720, 1280)])
+    assert macs(graph, (720, 1280)) / 1e9 == pytest.approx(368.404, abs=0.0006)
+
+
+def test_both_folders_of_dped_hold_the_same_module() -> None:
+    one, other = (baselines_folder() / name / "dped_resnet.py" for name in ("dped-resnet", "dped-resnet-8-32"))
+    assert one.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.parametrize(
