@@ -81,7 +81,7 @@ def test_the_official_numbers_of_pirm_come_out(data_root: Path, tmp_path: Path, 
 def test_srcnn_gives_what_the_official_graph_gives(frameworks: Frameworks, data_root: Path, tmp_path: Path) -> None:
     needed("tensorflow")
     images = phone(data_root, range(0, 400, 40))
-    outputs = run("srcnn", data_root / "dped" / "models" / "dped_srcnn.index", images, tmp_path)
+    outputs = run("srcnn", data_root / "dped" / "models" / "dped_srcnn.npz", images, tmp_path)
     for case, output in outputs.items():
         pixels = read_image(data_root / "dped" / "iphone" / f"{case}.jpg").array
         answer = frameworks.restore(data_root / "dped" / "models", manifest("dped_srcnn.pb"), pixels)
