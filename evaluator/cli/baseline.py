@@ -49,6 +49,7 @@ def run(context: click.Context, /, names: tuple[str, ...], **values: object) -> 
 
     _check_names(names)
     paths: tuple[Path, ...] = tuple(baselines_folder() / name for name in names)
+    context.meta[options.NAMED] = True
     context.invoke(score_command, submissions=paths, **values)
 
 

@@ -39,7 +39,7 @@ def command(
     opened = chosen.split(split, data)
     label = f"{chosen.id}/{opened.name}"
     outcomes = check(
-        options.submission_paths(submissions),
+        options.submission_paths(submissions, chosen.id),
         opened,
         workers=options.worker_count(workers),
         permissions=Permissions(accept_partial, frozenset(trust)),

@@ -138,24 +138,35 @@ def board_split(chosen: Task, name: str | None) -> str:
     return found
 
 
-def submission_paths(given: tuple[Path, ...]) -> list[Path]:
-    """Return the arguments without documents and hidden files, which a shell's `*` brings along; say which."""
+NAMED = "evaluator.named"
+"""Key of a context's `meta`: whether every submission was named, by a verb that takes names."""
+
+
+def submission_paths(given: tuple[Path, ...], task: str) -> list[Path]:
+    """Return the arguments that are to be scored; say which a shell's `*` brought along that are not.
+
+    Documents and hidden files are left out, and of several paths the baselines that are not for the task.
+    """
     from evaluator.cli.output import say
     from evaluator.findings import EvaluatorError
-    from evaluator.ingest import is_bare
+    from evaluator.ingest import left_out
 
     def beside(path: Path) -> bool:
         document = path.is_file() and path.suffix.lower() in (".md", ".txt", ".toml", ".json")
         return document or path.resolve().name.startswith((".", "__"))
 
-    left_out = [p for p in given if beside(p)]
-    if left_out:
-        say(f"Left out, being no submissions: {', '.join(map(str, left_out))}.")
-    bare = [p for p in given if is_bare(p)]
-    if bare:
-        names = ", ".join(p.resolve().name for p in bare)
-        say(f"Left out, having no weights: {names}. What they cost: evaluate profile {bare[0].resolve().name}")
-    rest = [p for p in given if p not in left_out and p not in bare]
+    others = [p for p in given if beside(p)]
+    if others:
+        say(f"Left out, being no submissions: {', '.join(map(str, others))}.")
+    rest = [p for p in given if p not in others]
+    if len(rest) > 1 and not click.get_current_context().meta.get(NAMED):
+        reasons: dict[str, list[str]] = {}
+        for path in rest:
+            reasons.setdefault(left_out(path, task), []).append(path.resolve().name)
+        for reason, names in reasons.items():
+            if reason:
+                say(f"Baselines left out, {reason}: {', '.join(names)}.")
+        rest = [p for p in rest if not left_out(p, task)]
     if not rest:
         raise EvaluatorError("There is no submission among the arguments: name a folder or an archive of outputs.")
     return rest

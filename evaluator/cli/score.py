@@ -42,7 +42,7 @@ def command(
 
     chosen = load_task(task)
     opened = chosen.split(split, data)
-    paths = options.submission_paths(submissions)
+    paths = options.submission_paths(submissions, chosen.id)
     outcomes = score(
         paths,
         opened,

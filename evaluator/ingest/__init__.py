@@ -6,6 +6,7 @@ from evaluator.ingest.baselines import (
     baselines_folder,
     is_bare,
     is_baseline,
+    left_out,
 )
 from evaluator.ingest.detections import read_detections
 from evaluator.ingest.manifest import FILE_NAME, Manifest
@@ -31,6 +32,7 @@ __all__ = [
     "is_bare",
     "is_baseline",
     "judge",
+    "left_out",
     "open_source",
     "open_submission",
     "read_detections",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from evaluator.findings import EvaluatorError
@@ -33,6 +34,21 @@ def baseline_manifest(name: str) -> Manifest:
     if manifest is None:
         raise EvaluatorError(f"The baseline {name} is damaged.", findings)
     return manifest
+
+
+def left_out(path: Path, task: str) -> str:
+    """Return why a path, one of many, is not scored on a task: empty unless it is a baseline that it is not for."""
+    if not is_baseline(path):
+        return ""
+    manifest = baseline_manifest(path.resolve().name)
+    missing = [name for name in manifest.baseline.needs if find_spec(name) is None]
+    if not manifest.has_weights:
+        return "without weights (see `evaluate profile`)"
+    if manifest.baseline.tasks and task not in manifest.baseline.tasks:
+        return "for other tasks"
+    if missing:
+        return f"without {', '.join(missing)}, which is not installed"
+    return "slow, run by name only" if manifest.baseline.by_name else ""
 
 
 def is_bare(path: Path) -> bool:

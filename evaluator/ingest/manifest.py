@@ -181,6 +181,17 @@ class Network(_Strict):
     """A safetensors file with an array for each of its weights: by the names of torch's state, or Keras's paths."""
 
 
+class Baseline(_Strict):
+    """What `baselines/*` runs a baseline for; of other submissions it is not looked at."""
+
+    tasks: Annotated[tuple[Text, ...], Field(max_length=50)] = ()
+    """The tasks that it is for; all if none is named."""
+    needs: Annotated[tuple[Name, ...], Field(max_length=10)] = ()
+    """Modules that not every machine has."""
+    by_name: bool = False
+    """Whether it is run only when it is named: it is slow."""
+
+
 class Reported(_Strict):
     """What the team says, not what was measured here; shown as such."""
 
@@ -204,6 +215,7 @@ class Manifest(_Strict):
     artefacts: Artefacts | None = None
     python: Python | None = None
     network: Network | None = None
+    baseline: Baseline = Baseline()
     reported: Reported = Reported()
 
     @property

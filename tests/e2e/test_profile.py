@@ -91,7 +91,7 @@ def test_networks_without_weights_are_left_out_of_scoring(evaluate: Run) -> None
     both = [str(baselines_folder() / name) for name in ("identity", "srcnn")]
     done = evaluate("check", "--task", "sidd", "--split", "mini", *both)
     assert done.returncode == 0, done.stderr
-    assert "having no weights: srcnn" in done.stderr
+    assert "left out, without weights (see `evaluate profile`): srcnn" in done.stderr
 
 
 def test_a_network_of_a_team_is_not_scored(evaluate: Run, tmp_path: Path) -> None:
