@@ -39,13 +39,24 @@ def without_times(card: Path) -> dict[str, object]:
     return values
 
 
+def heeds_interrupts() -> None:
+    """Undo what a shell does to commands in the background: they, and all that they start, ignore interrupts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_run_resumes(evaluate: Run, command: str, many: Path, ending: signal.Signals) -> None:
     arguments = ["--task", "tiny.toml", "--data", ".", "--workers", "2", "--leaderboards"]
     assert evaluate(*arguments, "whole", "team").returncode == 0
 
     journal = many / "cut" / "tiny" / "five" / "team" / "journal.jsonl"
-    with subprocess.Popen([command, *arguments, "cut", "team"], cwd=many, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [command, *arguments, "cut", "team"],
+        cwd=many,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heeds_interrupts,  # noqa: PLW1509 - no threads run yet
+    ) as process:
         limit = time.monotonic() + 60
         while not journal.exists() or journal.read_bytes().count(b"\n") < 6:
             assert process.poll() is None, "the run ended before it could be stopped"
