@@ -160,13 +160,12 @@ def submission_paths(given: tuple[Path, ...], task: str) -> list[Path]:
         say(f"Left out, being no submissions: {', '.join(map(str, others))}.")
     rest = [p for p in given if p not in others]
     if len(rest) > 1 and not click.get_current_context().meta.get(NAMED):
-        reasons: dict[str, list[str]] = {}
+        reasons: dict[str, list[Path]] = {}
         for path in rest:
-            reasons.setdefault(left_out(path, task), []).append(path.resolve().name)
-        for reason, names in reasons.items():
-            if reason:
-                say(f"Baselines left out, {reason}: {', '.join(names)}.")
-        rest = [p for p in rest if not left_out(p, task)]
+            reasons.setdefault(left_out(path, task), []).append(path)
+        rest = reasons.pop("", [])
+        for reason, paths in reasons.items():
+            say(f"Baselines left out, {reason}: {', '.join(p.resolve().name for p in paths)}.")
     if not rest:
         raise EvaluatorError("There is no submission among the arguments: name a folder or an archive of outputs.")
     return rest

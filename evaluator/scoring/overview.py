@@ -88,7 +88,7 @@ class Runner(Protocol):
 
 def scoreable_baselines() -> list[str]:
     """Return the names of the baselines that give outputs, the input itself first."""
-    names = [name for name in baseline_names() if baseline_manifest(name).kind != "network"]
+    names = [name for name in baseline_names() if baseline_manifest(name).has_weights]
     return sorted(names, key=lambda name: (name != "identity", name))
 
 

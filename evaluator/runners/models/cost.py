@@ -149,8 +149,6 @@ def _shape(model: Model, tensor: Tensor, height: int, width: int) -> tuple[int, 
 
 def _of_python(restorer: PythonRestorer, inputs: int, height: int, width: int) -> Listed:
     """Return the operators of torch that run in a submission's own function, on gray noise."""
-    random = np.random.default_rng(0)
-    images = [Pixels(random.integers(0, 256, (height, width, 3), np.uint8), 255.0) for _ in range(inputs)]
     if "torch" not in sys.modules:
         finding = Finding.warning(
             "cost-unseen",
@@ -162,5 +160,7 @@ def _of_python(restorer: PythonRestorer, inputs: int, height: int, width: int) -
         return Listed(Graph(parameters=None, ops=()), Passes((height, width), 1), (finding,))
     from evaluator.runners.models.graphs.torch import function_graph
 
+    random = np.random.default_rng(0)
+    images = [Pixels(random.integers(0, 256, (height, width, 3), np.uint8), 255.0) for _ in range(inputs)]
     graph = function_graph(lambda: restorer.restore(images))
     return Listed(graph, Passes((height, width), 1), graph.findings)

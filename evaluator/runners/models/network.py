@@ -104,7 +104,7 @@ def _build(folder: Path, described: Network) -> Foreign:
         raise ModelProblem(
             "model-load", expected="a network", got=one_line(error), fix="Call the function yourself."
         ) from error
-    if not _is(network, "keras", "Model") and not _is(network, "torch", "nn.Module"):
+    if not _is(network, "keras", "Model") and not _is_torch(network):
         raise ModelProblem(
             "model-load",
             expected="a torch module or a Keras model",

@@ -52,8 +52,18 @@ def runtime(module: str, extra: str) -> Foreign:
 
 
 @contextmanager
-def loading(what: str) -> Iterator[None]:
-    """Turn whatever a framework raises while it loads a file into a problem.
+def loading(
+    what: str,
+    *,
+    code: str = "model-load",
+    fix: str = "Load the file yourself with the versions that `evaluate doctor` lists; export it again.",
+) -> Iterator[None]:
+    """Turn whatever a framework raises while it loads or looks at a file into a problem.
+
+    Args:
+        what: what was expected.
+        code: of the problem.
+        fix: what to do about it.
 
     Raises:
         ModelProblem: anything was raised inside.
@@ -63,9 +73,4 @@ def loading(what: str) -> Iterator[None]:
     except ModelProblem:
         raise
     except Exception as error:
-        raise ModelProblem(
-            "model-load",
-            expected=what,
-            got=one_line(error),
-            fix="Load the file yourself with the versions that `evaluate doctor` lists; export it again.",
-        ) from error
+        raise ModelProblem(code, expected=what, got=one_line(error), fix=fix) from error

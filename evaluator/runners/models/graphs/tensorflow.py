@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from evaluator.runners.models.graphs.tensorflow_graph import Walk, elements, inl
 from evaluator.runners.models.graphs.tensorflow_ops import Listing
 from evaluator.runners.models.keras import open_keras
 from evaluator.runners.models.names import pick_output
-from evaluator.runners.models.problem import Foreign, ModelProblem, loading, one_line
+from evaluator.runners.models.problem import Foreign, loading
 from evaluator.runners.models.tensorflow import described, framework, frozen_function, open_signature, tensor_name
 
 Shapes = Sequence[tuple[int, ...]]
@@ -197,17 +197,7 @@ def _listed(tensorflow: Foreign, file: str, fixed: _Fixed, shapes: Shapes) -> Li
         return Listing(file, Walk(graph, output, images))
 
 
-@contextmanager
-def _fitting(shapes: Shapes) -> Iterator[None]:
+def _fitting(shapes: Shapes) -> AbstractContextManager[None]:
     """Turn what TensorFlow says of shapes that do not fit into a problem."""
-    try:
-        yield
-    except ModelProblem:
-        raise
-    except Exception as error:
-        raise ModelProblem(
-            "model-shape",
-            expected=f"a model that takes {'; '.join(map(shown, shapes))}",
-            got=one_line(error),
-            fix="Ask for a size that the network takes: a multiple of what it halves the size by.",
-        ) from error
+    fix = "Ask for a size that the network takes: a multiple of what it halves the size by."
+    return loading(f"a model that takes {'; '.join(map(shown, shapes))}", code="model-shape", fix=fix)
