@@ -59,7 +59,7 @@ def mixed_macs(height: int, width: int) -> int:
 
 def baseline(name: str) -> ModuleType:
     """Return the module of a baseline."""
-    module_name = name.replace("-", "_") if name != "dped-resnet-8-32" else "dped_resnet"
+    module_name = name.replace("-", "_")
     path = baselines_folder() / name / f"{module_name}.py"
     spec = importlib.util.spec_from_file_location(f"{module_name}_under_test", path)
     assert spec is not None

@@ -52,6 +52,13 @@ def manifest(file: str, *, layout: str | None = None, artefact: dict[str, Any] |
     }
 
 
+def _framework(says: Any, role: str) -> str:
+    if says.get("network"):
+        return "tensorflow" if says["model"]["layout"] == "NHWC" else "torch"
+    artefact = says["artefacts"].get(role) or says["artefacts"]["quality"]
+    return FORMATS[Path(artefact["file"]).suffix]
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a process made of a job: an output, or a problem's code and words."""
@@ -71,8 +78,7 @@ class Frameworks:
 
     def restore(self, folder: Path, says: Any, *images: NDArray[Any], role: str = "quality") -> Answer:
         """Load a model in its framework's process and restore one case."""
-        artefact = says["artefacts"].get(role) or says["artefacts"]["quality"]
-        framework = FORMATS[Path(artefact["file"]).suffix]
+        framework = _framework(says, role)
         needed(framework)
         names = []
         for number, image in enumerate(images):

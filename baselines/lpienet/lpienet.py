@@ -14,8 +14,7 @@ def build(widths: tuple[int, int, int, int, int] = (16, 32, 64, 32, 16)) -> kera
     """Return the network with fresh weights: RGB in [0, 1], `(N, H, W, 3)`, H and W multiples of 4, to the same.
 
     Args:
-        widths: channels of the three stages of the encoder and the two of the decoder; `(32, 64, 128, 64, 32)` is the
-            paper's large variant.
+        widths: channels of the three stages of the encoder and the two of the decoder.
     """
     image = keras.Input((None, None, 3), name="image")
     whole = _stage(image, widths[0], "encoder1")
@@ -26,6 +25,11 @@ def build(widths: tuple[int, int, int, int, int] = (16, 32, 64, 32, 16)) -> kera
     x = _stage(x, widths[4], "decoder2")
     x = _joined(x, whole, 2)
     return keras.Model(image, layers.Add(name="output")([_tail(x), image]), name="lpienet")
+
+
+def build_large() -> keras.Model:
+    """Return the paper's large variant with fresh weights."""
+    return build((32, 64, 128, 64, 32))
 
 
 def _conv(x: keras.KerasTensor, channels: int, kernel: int, name: str, activation: str | None = None) -> object:

@@ -1,6 +1,7 @@
 """Open a submission: manifest, archives, matching of outputs to cases, and the door through which files are read."""
 
 from evaluator.ingest.baselines import (
+    baseline_files,
     baseline_manifest,
     baseline_names,
     baselines_folder,
@@ -24,6 +25,7 @@ __all__ = [
     "Submission",
     "TarSource",
     "ZipSource",
+    "baseline_files",
     "baseline_manifest",
     "baseline_names",
     "baselines_folder",

@@ -36,6 +36,14 @@ def baseline_manifest(name: str) -> Manifest:
     return manifest
 
 
+def baseline_files(name: str) -> dict[str, Path]:
+    """Return the files that make a baseline up, by name: its own, and the modules of the one whose code it shares."""
+    shared = baseline_manifest(name).baseline.code_of
+    folder = baselines_folder()
+    modules = {p.name: p for p in folder.joinpath(shared).glob("*.py")} if shared else {}
+    return modules | {p.name: p for p in sorted(folder.joinpath(name).iterdir()) if p.is_file()}
+
+
 def left_out(path: Path, task: str) -> str:
     """Return why a path, one of many, is not scored on a task: empty unless it is a baseline that it is not for."""
     if not is_baseline(path):

@@ -182,7 +182,10 @@ class Network(_Strict):
 
 
 class Baseline(_Strict):
-    """What `baselines/*` runs a baseline for; of other submissions it is not looked at."""
+    """What the harness knows of a baseline that ships with it; of other submissions it is not looked at."""
+
+    code_of: SubmissionId | None = None
+    """The baseline whose modules it shares, where it is that one's network at another size."""
 
     tasks: Annotated[tuple[Text, ...], Field(max_length=50)] = ()
     """The tasks that it is for; all if none is named."""

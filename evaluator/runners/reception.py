@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from evaluator.findings import EvaluatorError, Finding
-from evaluator.ingest import FolderSource, Source, Submission
+from evaluator.ingest import FolderSource, Source, Submission, baseline_files
 from evaluator.ingest.sources.base import unprintable
 from evaluator.ingest.sources.blocks import FILES as BLOCK_FILES
 from evaluator.ingest.sources.blocks import are_blocks
@@ -92,8 +92,15 @@ class Reception:
         Raises:
             EvaluatorError: a file cannot be read, or all together are too large.
         """
-        if submission.is_baseline:
+        shared = submission.manifest.baseline.code_of
+        if submission.is_baseline and not shared:
             folder = submission.source.path.resolve()
+        elif submission.is_baseline:
+            folder = self._private() / "model"
+            folder.mkdir()
+            for name, path in baseline_files(submission.source.path.resolve().name).items():
+                shutil.copyfile(path, folder / name)
+            open_to_workers(folder)
         else:
             copy = self._private() / "model"
             copy_files(submission.source, submission.names, copy)

@@ -10,36 +10,28 @@ import pytest
 
 from support import Run, Tiny
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "baselines.md"
-
-
-def documented() -> dict[str, dict[str, str]]:
-    """Return the document's scores as they are printed, by baseline and task."""
-    lines = DOCUMENT.read_text(encoding="utf-8").partition("## Scores")[2].partition("\n## ")[0].splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    tasks = [head.partition("<br>")[0] for head in rows[0][2:]]
-    return {row[0].strip("`"): dict(zip(tasks, row[2:], strict=True)) for row in rows[2:]}
+Documented = dict[str, dict[str, str]]
 
 
 @pytest.mark.slow
-def test_the_document_says_what_a_run_gives(evaluate: Run, tmp_path: Path) -> None:
+def test_the_document_says_what_a_run_gives(evaluate: Run, tmp_path: Path, documented: Documented) -> None:
     done = evaluate("baseline", "table", "--tasks", "sidd,udc", "--baselines", "wavelet,bilateral",
                     "--leaderboards", tmp_path / "boards", "--format", "json")  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)["baselines"]
     for name in ("wavelet", "bilateral"):
         for task in ("sidd", "udc"):
-            printed = documented()[name][task]
+            printed = documented[name][task]
             decimals = len(printed.partition(".")[2])
             # Half a digit for rounding, half for what another FFT or SIMD does to the last one.
             assert found[name][task]["score"] == pytest.approx(float(printed), abs=10**-decimals)
             assert found[name][task]["s_per_megapixel"] > 0
 
 
-def test_the_document_has_a_row_for_every_baseline() -> None:
+def test_the_document_has_a_row_for_every_baseline(documented: Documented) -> None:
     from evaluator.scoring import scoreable_baselines
 
-    assert list(documented()) == scoreable_baselines()
+    assert list(documented) == scoreable_baselines()
 
 
 def test_what_is_missing_is_said_with_the_reason(evaluate: Run, tiny: Tiny, tmp_path: Path) -> None:

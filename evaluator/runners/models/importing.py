@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluator.findings import EvaluatorError, Finding, did_you_mean, some
-from evaluator.ingest import FILE_NAME, Manifest, baseline_manifest, baseline_names, baselines_folder
+from evaluator.ingest import FILE_NAME, Manifest, baseline_files, baseline_manifest, baseline_names
 from evaluator.runners.models.checkpoint import Arrays, read_checkpoint
 from evaluator.runners.models.official import OFFICIAL, Official
 from evaluator.runners.models.problem import ModelProblem, runtime
@@ -100,7 +100,7 @@ def _written(name: str, official: Official, weights: Arrays, checkpoint: Path, o
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     identifier = f"{name}-{sha256[:8]}"
     out.mkdir(parents=True, exist_ok=True)
-    for part in baselines_folder().joinpath(name).iterdir():
+    for part in baseline_files(name).values():
         if part.suffix in (".py", ".md"):
             shutil.copyfile(part, out / part.name)
     contiguous = {n: a.copy(order="C") for n, a in weights.items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 
 from evaluator.efficiency.counts import count
 from evaluator.images import Pixels
-from evaluator.ingest import baselines_folder
-from evaluator.ingest.manifest import Manifest
+from evaluator.ingest import baseline_files, baseline_manifest, baseline_names, baselines_folder
 from evaluator.runners.models import load_model
+from evaluator.runners.models.contract import Restorer
 from evaluator.runners.models.cost import describe
+from evaluator.runners.models.problem import ModelProblem
 from evaluator.runners.models.python import import_entry
 
 torch = pytest.importorskip("torch", reason="torch is an optional dependency")
@@ -45,10 +47,6 @@ def built(name: str) -> Any:
     """Return what a function gives: FOLDER.MODULE:FUNCTION."""
     folder, _, entry = name.partition(".")
     return import_entry(baselines_folder() / folder, entry, "[network]")()
-
-
-def manifest_of(folder: str) -> Manifest:
-    return Manifest.model_validate(tomllib.loads((baselines_folder() / folder / "submission.toml").read_text()))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -161,16 +159,45 @@ def test_the_network_is_the_same_at_every_call_and_nobody_elses_numbers_change(n
         assert torch.equal(mine, theirs)
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-@pytest.mark.parametrize("size", [(37, 50), pytest.param((5, 9), marks=pytest.mark.slow)])
-def test_sizes_that_are_no_multiple(folder: str, size: tuple[int, int]) -> None:
-    manifest = manifest_of(folder)
+def restorer(name: str, folder: Path) -> tuple[Restorer, int]:
+    """Return a baseline's network with fresh weights, its files put together in a folder, and its number of inputs."""
+    for file, path in baseline_files(name).items():
+        shutil.copyfile(path, folder / file)
+    manifest = baseline_manifest(name)
     assert manifest.model is not None
+    return load_model(folder, manifest), len(manifest.model.inputs)
+
+
+def pictures(count: int, *shape: int) -> list[Pixels]:
     random = np.random.default_rng(0)
-    given = [Pixels(random.integers(0, 256, (*size, 3), dtype=np.uint8), 255.0) for _ in manifest.model.inputs]
-    output = load_model(baselines_folder() / folder, manifest).restore(given).output
+    return [Pixels(random.integers(0, 256, shape, dtype=np.uint8), 255.0) for _ in range(count)]
+
+
+ALL = [name for name in baseline_names() if not baseline_manifest(name).has_weights]
+OF_TORCH = [name for name in ALL if baseline_manifest(name).model.layout == "NCHW"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", OF_TORCH)
+@pytest.mark.parametrize("size", [(37, 50), (1, 2), pytest.param((5, 9), marks=pytest.mark.slow)])
+def test_sizes_that_are_no_multiple(tmp_path: Path, name: str, size: tuple[int, int]) -> None:
+    network, inputs = restorer(name, tmp_path)
+    output = network.restore(pictures(inputs, *size, 3)).output
     assert output.shape == (*size, 3)
+    assert np.isfinite(output).all()
     assert output.std() > 0
+
+
+@pytest.mark.parametrize("name", OF_TORCH)
+def test_other_channels_and_other_numbers_of_images_are_said(tmp_path: Path, name: str) -> None:
+    network, inputs = restorer(name, tmp_path)
+    with pytest.raises(ModelProblem) as problem:
+        network.restore(pictures(inputs, 32, 32, 1))
+    assert problem.value.code == "run-failed"
+    assert "32×32" in problem.value.expected
+    with pytest.raises(ModelProblem) as problem:
+        network.restore(pictures(inputs + 1, 32, 32, 3))
+    assert problem.value.code == "model-shape"
+    assert str(inputs + 1) in problem.value.got
 
 
 @pytest.mark.parametrize("name", ["nafnet.nafnet:build", "dpdnet.dpdnet:build", "restormer.restormer:build_dual_pixel"])

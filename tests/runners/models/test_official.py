@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from evaluator import metrics
 from evaluator.images import read_image
+from evaluator.metrics import niqe
 from evaluator.runners.models.importing import import_checkpoint
 from model_support import Frameworks, manifest, needed
 
@@ -87,3 +88,40 @@ def test_srcnn_gives_what_the_official_graph_gives(frameworks: Frameworks, data_
         answer = frameworks.restore(data_root / "dped" / "models", manifest("dped_srcnn.pb"), pixels)
         assert answer.output is not None, answer.said
         assert np.abs(output - answer.output).max() < 1e-4
+
+
+@pytest.mark.slow
+def test_dncnn_on_set12(data_root: Path, tmp_path: Path) -> None:
+    # Source: SaoYan/DnCNN-PyTorch@6b08049, README: DnCNN-S, noise level 25. Its noise has no seed.
+    random = np.random.default_rng(25)
+    clean = {p.stem: read_image(p).array for p in sorted((data_root / "clean" / "Set12").glob("*.png"))}
+    assert len(clean) == 12
+    noisy = {}
+    for name, image in clean.items():
+        noise = random.normal(0, 25 / 255, image.shape[:2])
+        noisy[name] = (image.squeeze() / 255 + noise)[:, :, np.newaxis].astype(np.float32)
+    outputs = run("dncnn", data_root / "weights" / "dncnn" / "DnCNN-S-25.pth", noisy, tmp_path)
+    psnr = []
+    for name, image in clean.items():
+        restored = np.clip(outputs[name][:, :, 0].astype(np.float64), 0, 1)
+        psnr.append(-10 * np.log10(np.mean((restored - image.squeeze() / 255) ** 2)))
+    assert np.mean(psnr) == pytest.approx(30.38, abs=0.01)
+
+
+@pytest.mark.slow
+# Computed independently with the published weights, Epoch99.pth of Li-Chongyi/Zero-DCE, and the release's NIQE.
+@pytest.mark.parametrize("case", [("LIME", 9, 3.948), ("MEF", 17, 3.285)], ids=lambda case: case[0])
+def test_zero_dce_on_low_light(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: tuple[str, int, float]
+) -> None:
+    folder, count, mean = case
+    monkeypatch.setenv("EVALUATOR_WEIGHTS", str(data_root / "weights"))
+    files = sorted(p for p in (data_root / "lowlight" / folder).iterdir() if p.suffix in (".png", ".bmp", ".jpg"))
+    images = {p.stem: (read_image(p).array / np.float32(255)).astype(np.float32) for p in files}
+    outputs = run("zero-dce", data_root / "weights" / "zero_dce" / "Epoch99.pth", images, tmp_path)
+    assert len(outputs) == count
+    values = []
+    for output in outputs.values():
+        rounded = np.rint(np.clip(output.astype(np.float64), 0, 1) * 255)
+        values.append(niqe.measure_live(rounded, rounded, 255).value)
+    assert np.mean(values) == pytest.approx(mean, abs=0.01)

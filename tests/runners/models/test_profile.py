@@ -43,12 +43,22 @@ def test_one_network_has_one_cost_in_every_format(evaluate: Run, request: pytest
     assert sum(layer["macs"] for layer in counts["layers"]) == counts["macs"]
 
 
-def test_fast_dped_costs_what_the_authors_checkpoint_says(evaluate: Run) -> None:
+def test_fast_dped_costs_what_the_authors_checkpoint_says(evaluate: Run, tmp_path: Path) -> None:
     needed("tensorflow")
     found = profile(evaluate, "fast-dped", "--input", "720x1280")
     # The variables of the authors' checkpoint; their convolutions, each at its resolution.
     assert found["parameters"] == 243_011
     assert found["inputs"][0]["macs"] == pytest.approx(27.456e9, abs=1e6)
+    shutil.copy(baselines_folder() / "fast-dped" / "fast_dped.py", tmp_path / "net.py")
+    with (tmp_path / "net.py").open("a", encoding="utf-8") as code:
+        code.write("\n\ndef other():\n    return build((32, 64, 128), (4, 4), prelu=True)\n")
+    found = profile(evaluate, f"{tmp_path / 'net.py'}:other", "--input", "64x96")
+    # By hand, pixel by pixel of the input: two convolutions 9×9, two to other resolutions and back, four and two plain.
+    weights = 2 * 81 * 3 * 32 + 4 * 16 * 64 * 128 // 16 + 4 * 16 * 128**2 // 16 + 2 * 16 * 32**2
+    assert found["inputs"][0]["macs"] == 64 * 96 * weights
+    kernels = 2 * 81 * 3 * 32 + 2 * 16 * (32 * 64 + 64 * 128) + 4 * 16 * 128**2 + 2 * 16 * 32**2
+    channels = {"biases": 899, "norms": 2 * 800, "slopes": 800 + 3 * 32}
+    assert found["parameters"] == kernels + sum(channels.values())
 
 
 def test_lpienet_costs_what_paper_000_prints(evaluate: Run) -> None:

@@ -15,7 +15,6 @@ import pytest
 
 from evaluator.efficiency.counts import count
 from evaluator.efficiency.ops import Graph
-from evaluator.ingest import baselines_folder
 from evaluator.ingest.manifest import Artefact
 from evaluator.runners.models.graphs import open_graph
 from evaluator.runners.models.problem import ModelProblem
@@ -103,7 +102,7 @@ MEASURED = {
     ("dncnn", "build"): (3, 668_227, 43.713),
     ("dncnn", "build_gray"): (1, 555_137, 36.314),
     ("dped-resnet", "build"): (3, 401_475, 26.198),
-    ("dped-resnet-8-32", "build_8_32"): (3, 71_331, 4.643),
+    ("dped-resnet", "build_8_32"): (3, 71_331, 4.643),
     ("unet", "build"): (3, 685_539, 5.908),
     ("zero-dce", "build"): (3, 79_416, 5.1905),
 }
@@ -128,11 +127,6 @@ def test_dped_resnet_at_the_size_of_phones() -> None:
     # Measured on the original code.
     graph = module_graph(baseline("dped-resnet").build(), [(1, 3, 720, 1280)])
     assert macs(graph, (720, 1280)) / 1e9 == pytest.approx(368.404, abs=0.0006)
-
-
-def test_both_folders_of_dped_hold_the_same_module() -> None:
-    one, other = (baselines_folder() / name / "dped_resnet.py" for name in ("dped-resnet", "dped-resnet-8-32"))
-    assert one.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.parametrize(

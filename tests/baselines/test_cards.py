@@ -1,0 +1,32 @@
+"""Every baseline has a card, and what it expects is what the document's table says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from evaluator.ingest import baseline_manifest, baseline_names, baselines_folder
+
+
+def card(name: str) -> str:
+    return (baselines_folder() / name / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", baseline_names())
+def test_every_baseline_has_a_card_that_says_what_it_stands_for(name: str) -> None:
+    text = card(name)
+    assert text.startswith("# ")
+    assert re.search(r"stands? for", text, re.IGNORECASE)
+    manifest = baseline_manifest(name)
+    assert manifest.method is not None
+    assert manifest.description
+
+
+@pytest.mark.parametrize("name", [n for n in baseline_names() if baseline_manifest(n).kind == "python"])
+def test_what_a_card_expects_is_what_the_table_says(name: str, documented: dict[str, dict[str, str]]) -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \| \S+ \| (\d+\.\d+) ± ", card(name), re.MULTILINE)
+    assert rows, "a card names expected scores with their tolerance"
+    for task, score in rows:
+        decimals = len(score.partition(".")[2])
+        assert float(documented[name][task]) == pytest.approx(float(score), abs=0.5 * 10**-decimals + 1e-9), task
