@@ -13,6 +13,7 @@ from evaluator.cli.score import command as score_command
 
 if TYPE_CHECKING:
     from evaluator.scoring import Outcome, Overview
+    from evaluator.scoring.overview import Entry
     from evaluator.tasks import Split
 
 
@@ -55,7 +56,9 @@ def run(context: click.Context, /, names: tuple[str, ...], **values: object) -> 
 
 @command.command("table")
 @click.option("--tasks", metavar="TASK,...", help="The columns; all tasks that have the split if not given.")
-@click.option("--baselines", metavar="NAME,...", help="The rows; all that give outputs if not given.")
+@click.option(
+    "--baselines", metavar="NAME,...", help="The rows, on all tasks; all, each on those it is for, if not given."
+)
 @click.option("--split", "split_name", default="mini", show_default=True, metavar="SPLIT", help="A split of each task.")
 @options.data
 @options.leaderboards
@@ -76,17 +79,19 @@ def table(
     no_run: bool,
     output_format: str,
 ) -> None:
-    """Print one table of all baselines on several tasks: scores, run times, and what is missing and why.
+    """Print one table of all baselines on several tasks: scores, run times, costs, and what is missing and why.
 
-    Scorecards in the folder of results are taken as they are; the others are made first.
+    Scorecards in the folder of results are taken as they are; the others are made first. Networks without weights are
+    listed with what `evaluate profile NAME --task TASK` has counted.
     """
     from evaluator.cli.output import RunProgress, print_json, print_table
     from evaluator.findings import EvaluatorError
     from evaluator.results import Store
-    from evaluator.scoring import overview, score, scoreable_baselines
+    from evaluator.scoring import all_baselines, overview, score
     from evaluator.tasks import load_task, task_ids
+    from evaluator.tasks.costs import size_text
 
-    names = baselines.split(",") if baselines else scoreable_baselines()
+    names = baselines.split(",") if baselines else all_baselines()
     _check_names(names)
     chosen = [load_task(name) for name in (tasks.split(",") if tasks else task_ids())]
     chosen = [t for t in chosen if tasks or split_name in t.spec.splits]
@@ -98,7 +103,7 @@ def table(
         return score(paths, split, leaderboards=leaderboards, workers=options.worker_count(workers), progress=progress)
 
     splits = [t.split(split_name, data) for t in chosen]
-    found = overview(splits, names, Store(leaderboards), None if no_run else run_baselines)
+    found = overview(splits, names, Store(leaderboards), None if no_run else run_baselines, every=bool(baselines))
     if output_format == "json":
         print_json(found.to_json())
     elif output_format == "markdown":
@@ -109,33 +114,74 @@ def table(
         print_table(head, rows, title=f"Baselines on {split_name}: score (s per megapixel)")
         for line in found.missing():
             click.echo(line)
+        if found.networks:
+            size_heads = [f"G MACs at {size_text(size)}" for size in found.sizes]
+            rows = [[name, parameters, *macs] for name, parameters, macs in network_rows(found)]
+            print_table(["network", "parameters", *size_heads], rows, title="Networks without weights")
 
 
 def markdown(found: Overview) -> str:
-    """Return the table as the document that ships: scores, then run times, then what is missing."""
-    heads = [f"{task}<br>{metric}" for task, metric in found.heads.items()]
-    rule = "|---|---|" + "---:|" * len(heads)
+    """Return the table as the document that ships: scores, then run times, costs, and what is missing."""
+    from evaluator.tasks.costs import size_text
+
     lines = [
         "# Baselines on the mini splits" if found.split == "mini" else f"# Baselines on the split {found.split}",
         "",
         "Written by `evaluate baseline table --format markdown`; do not edit. Nothing was tuned on these splits.",
         "",
-        "## Scores",
+        "A dash: the baseline is for other tasks (`[baseline] tasks` in its `submission.toml`).",
         "",
-        f"| baseline | method | {' | '.join(heads)} |",
-        rule,
-        *(f"| `{name}` | {how} | {' | '.join(e.reason or e.text for e in row)} |" for name, how, row in found.rows()),
+        "## Scores",
+    ]
+    for group, tasks in found.groups.items():
+        heads = [f"{task}<br>{found.heads[task]}" for task in tasks]
+        lines += [
+            "",
+            f"### {group}",
+            "",
+            f"| baseline | method | {' | '.join(heads)} |",
+            "|---|---|" + "---:|" * len(heads),
+            *(f"| `{name}` | {how} | {' | '.join(map(cell, row))} |" for name, how, row in found.rows(tasks)),
+        ]
+    lines += [
         "",
         "## Run time, seconds per megapixel",
         "",
         "Beside other work on one machine: an order of magnitude, no ranking figure.",
         "",
         f"| baseline | {' | '.join(found.heads)} |",
-        "|---|" + "---:|" * len(heads),
+        "|---|" + "---:|" * len(found.heads),
         *(f"| `{name}` | {' | '.join(seconds(e.seconds) for e in row)} |" for name, _, row in found.rows()),
     ]
+    if found.networks:
+        lines += [
+            "",
+            "## Networks",
+            "",
+            "Without trained weights, so without scores. MACs in thousands of millions, at the sizes (height×width)",
+            "that the tasks show costs for; a dash: not counted. `evaluate profile NAME --task TASK` counts.",
+            "",
+            f"| network | parameters | {' | '.join(map(size_text, found.sizes))} |",
+            "|---|---:|" + "---:|" * len(found.sizes),
+            *(f"| `{name}` | {parameters} | {' | '.join(macs)} |" for name, parameters, macs in network_rows(found)),
+        ]
     missing = [f"- {line}" for line in found.missing()]
     return "\n".join([*lines, *(["", "## Missing", "", *missing] if missing else [])]) + "\n"
+
+
+def cell(entry: Entry) -> str:
+    """Return a score as it is printed, or why there is none."""
+    return "–" if entry.reason == "other tasks" else entry.reason or entry.text
+
+
+def network_rows(found: Overview) -> list[tuple[str, str, list[str]]]:
+    """Return of each network its name, its parameters and its MACs at each size, in thousands of millions."""
+    rows = []
+    for name, cost in found.networks.items():
+        macs = [cost.macs.get(size) for size in found.sizes]
+        parameters = "–" if cost.parameters is None else f"{cost.parameters:,}"
+        rows.append((name, parameters, ["–" if m is None else f"{m / 1e9:.4g}" for m in macs]))
+    return rows
 
 
 def seconds(value: float | None) -> str:

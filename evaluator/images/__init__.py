@@ -4,7 +4,7 @@ from evaluator.images.codec import decode, encode_npy, encode_png, read_image
 from evaluator.images.deconvolve import deconvolved
 from evaluator.images.header import SUFFIXES, Header, inspect
 from evaluator.images.pixels import PEAKS, ImageProblem, Pixels, peak_of, pixels_digest
-from evaluator.images.unit import from_unit, on_luminance, to_unit
+from evaluator.images.unit import from_unit, noise_level, on_luminance, to_unit
 
 __all__ = [
     "PEAKS",
@@ -18,6 +18,7 @@ __all__ = [
     "encode_png",
     "from_unit",
     "inspect",
+    "noise_level",
     "on_luminance",
     "peak_of",
     "pixels_digest",

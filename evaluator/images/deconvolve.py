@@ -26,6 +26,8 @@ def deconvolved(pixels: NDArray[np.float32], psf: NDArray[Any]) -> NDArray[np.fl
     # The method takes images to be periodic: beside its mirror image, one is, without a step at the border.
     whole = np.pad(pixels, ((0, height), (0, width), (0, 0)), mode="symmetric").astype(np.float64)
     kernel = psf / psf.sum(dtype=np.float64)
+    # An image that is smaller than the kernel is repeated: its period stays.
+    whole = np.tile(whole, (*(-(-k // side) for k, side in zip(psf.shape, whole.shape[:2], strict=True)), 1))
     restored = np.empty_like(pixels)
     for channel in range(channels):
         found, _ = wiener(whole[:, :, channel], kernel, clip=False, rng=_SEED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,21 @@ def to_unit(image: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
 def from_unit(pixels: NDArray[Any], white: float) -> NDArray[np.float32]:
     """Return pixels clipped to [0, 1], times what 1 stands for: the inverse of `to_unit`."""
     return np.asarray(np.clip(pixels, 0, 1) * white, np.float32)
+
+
+def noise_level(pixels: NDArray[Any]) -> float:
+    """Return the standard deviation of the noise, estimated from wavelet coefficients (scikit-image): channels' mean.
+
+    Args:
+        pixels: `(H, W, C)`. A channel without any detail, a flat one say, has none.
+    """
+    from skimage import restoration
+
+    estimate: Any = restoration.estimate_sigma
+    with warnings.catch_warnings():
+        # It takes narrow images for ones with channels, and the median of no coefficients at all.
+        warnings.simplefilter("ignore")
+        return float(np.mean(np.nan_to_num(estimate(pixels, channel_axis=-1))))
 
 
 def on_luminance(

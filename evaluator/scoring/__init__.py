@@ -5,7 +5,7 @@ from evaluator.scoring.detections import DetectionScores, score_detections
 from evaluator.scoring.engine import Outcome, Progress, check, score
 from evaluator.scoring.jobs import CaseResult
 from evaluator.scoring.opening import Permissions
-from evaluator.scoring.overview import Overview, overview, scoreable_baselines
+from evaluator.scoring.overview import Overview, all_baselines, overview, scoreable_baselines
 from evaluator.scoring.profile import Profile
 from evaluator.scoring.sharp import sharp
 from evaluator.scoring.spread import Spread, spread
@@ -19,6 +19,7 @@ __all__ = [
     "Profile",
     "Progress",
     "Spread",
+    "all_baselines",
     "check",
     "conformance",
     "overview",

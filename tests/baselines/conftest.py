@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,13 +24,3 @@ def load() -> Load:
         return import_entry(baselines_folder() / name, entry, "[python]")
 
     return find
-
-
-@pytest.fixture
-def documented() -> dict[str, dict[str, str]]:
-    """Return the scores of docs/baselines.md as they are printed, by baseline and task."""
-    text = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text(encoding="utf-8")
-    lines = text.partition("## Scores")[2].partition("\n## ")[0].splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    tasks = [head.partition("<br>")[0] for head in rows[0][2:]]
-    return {row[0].strip("`"): dict(zip(tasks, row[2:], strict=True)) for row in rows[2:]}
