@@ -84,7 +84,12 @@ def fast_dped() -> dict[str, Any]:
     weights = {"content": 1, "texture": 0.4, "colour": 0.1, "variation": 400}
     loss = total(weights, part["terms"], features=squares, discriminator=judge)
     network = of("fast-dped", "fast_dped:build")((4, 8, 8))
-    found = {"values": values, "fast-dped": trained(network, 5e-4, loss, GIVEN["output"], GIVEN["target"])}
+    line = part["blur_kernel"]().sum(0).tolist()
+    found = {
+        "values": values,
+        "line": line,
+        "fast-dped": trained(network, 5e-4, loss, GIVEN["output"], GIVEN["target"]),
+    }
     # The discriminator learns to tell one image from another.
     judge.trainable = True
     images = ops.convert_to_numpy(part["gray"](ops.concatenate([output, target])))
