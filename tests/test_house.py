@@ -22,6 +22,7 @@ ARROWS = {
     "tasks": {"metrics", "images"},
     "efficiency": {"tasks", "metrics", "images"},
     "ingest": {"tasks", "metrics", "images"},
+    "training": {"runners", "ingest", "tasks", "images"},
     "results": {"efficiency", "tasks", "metrics", "images"},
     "runners": {"ingest", "efficiency", "tasks", "metrics", "images"},
     "ranking": {"results", "efficiency", "tasks", "metrics", "images"},

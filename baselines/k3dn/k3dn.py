@@ -16,7 +16,6 @@ _MULTIPLE = (288, 224)
 """Of which height and width are multiples, so that windows and disparities fit."""
 _NEAR = 9
 """Rows and columns of the neighbourhood that features are compared with."""
-_CHARBONNIER = 1e-3
 _AT_ONCE = 1 << 25
 """Elements of neighbourhoods that lie in memory at a time."""
 
@@ -169,27 +168,6 @@ def _fitting(length: int, axis: int) -> int:
 
 def _resized(image: torch.Tensor, size: list[int]) -> torch.Tensor:
     return image if list(image.shape[-2:]) == size else F.interpolate(image, size=size, mode="bicubic")
-
-
-def objective(
-    network: K3DN, left: torch.Tensor, right: torch.Tensor, sharp: torch.Tensor, weight: float = 0.1
-) -> torch.Tensor:
-    """Return what is minimised in training (Eq. 18), of images `(N, 3, H, W)` in [-0.5, 0.5].
-
-    Args:
-        network: with kernels that can be trained.
-        left: the blurred views.
-        right: see `left`.
-        sharp: the sharp images.
-        weight: of the error of the sharp image blurred again.
-    """
-    deblurred = network(left, right) - sharp
-    blurred = network(left, right, sharp) - (left + right) / 2
-    return _charbonnier(deblurred) + weight * _charbonnier(blurred)
-
-
-def _charbonnier(error: torch.Tensor) -> torch.Tensor:
-    return (error.square() + _CHARBONNIER**2).sqrt().mean()
 
 
 def build_training(width: int = 48, blocks: int = 4, kernels: int = 8, refining: int = 4) -> K3DN:

@@ -23,6 +23,10 @@ class ZeroDCE(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the enhanced images, of the same size."""
+        return self.bent(image, self.curves(image))
+
+    def curves(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the maps of the curves, `(N, 24, H, W)` in [-1, 1]."""
         first, second, third, fourth, fifth, sixth, last = self.convs
         one = torch.relu(first(image))
         two = torch.relu(second(one))
@@ -30,7 +34,12 @@ class ZeroDCE(nn.Module):
         four = torch.relu(fourth(three))
         five = torch.relu(fifth(torch.cat([three, four], 1)))
         six = torch.relu(sixth(torch.cat([two, five], 1)))
-        for curve in torch.split(torch.tanh(last(torch.cat([one, six], 1))), 3, dim=1):
+        return torch.tanh(last(torch.cat([one, six], 1)))
+
+    @staticmethod
+    def bent(image: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+        """Return images with eight curves applied to them, one after the other."""
+        for curve in torch.split(maps, 3, dim=1):
             image = image + curve * (image * image - image)
         return image
 

@@ -26,6 +26,7 @@ _VERBS = (
     "metrics",
     "weights",
     "baseline",
+    "train",
     "init",
     "export",
     "schema",

@@ -15,8 +15,10 @@ EXTENTS = (5, 9, 14, 21)
 """Longer side of the box around a trajectory, px; they take turns."""
 _STEPS = 512
 _INERTIA = 0.985
-_NOISE = (1e-4, 2e-6)
-_REACH = 24
+NOISE = (1e-4, 2e-6)
+"""β₁ and β₂ of `noisy`."""
+REACH = 24
+"""Pixels around a crop that kernels reach into."""
 _SEED = 20170721
 
 
@@ -53,10 +55,10 @@ def shake(places: NDArray[np.float64]) -> Light:
 
 def generate() -> Iterator[Made]:
     """Yield sixteen crops, blurred in linear light by one trajectory each, with a little noise, in 8 bit."""
-    for number, (case, wide) in enumerate(crops(_REACH).items()):
+    for number, (case, wide) in enumerate(crops(REACH).items()):
         random = np.random.RandomState(_SEED + number)
         kernel = shake(trajectory(EXTENTS[number % len(EXTENTS)], random))
-        spare = _REACH - len(kernel) // 2
+        spare = REACH - len(kernel) // 2
         light = to_light(wide[spare : len(wide) - spare, spare : len(wide) - spare])
-        clean = wide[_REACH:-_REACH, _REACH:-_REACH].copy()
-        yield Made(case, {"input": to_srgb8(noisy(blurred(light, kernel), *_NOISE, random))}, clean)
+        clean = wide[REACH:-REACH, REACH:-REACH].copy()
+        yield Made(case, {"input": to_srgb8(noisy(blurred(light, kernel), *NOISE, random))}, clean)

@@ -1,0 +1,113 @@
+"""The low-light GAN's losses and discriminators (Guo et al. 2021, Eq. 1 to 5). Images are `(N, 3, H, W)` in [-1, 1].
+
+Eq. 2 prints E[1 − D(y)²], which has no lower bound: it is read as E[(1 − D(y))²], least squares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+_SLOPE = 0.2
+_SPREAD = 0.02
+_LEVELS = 3
+"""Convolutions with stride 2."""
+
+
+def terms(
+    network: nn.Module,
+    inputs: Sequence[torch.Tensor],
+    target: torch.Tensor | None = None,
+    *,
+    features: Callable[[torch.Tensor], torch.Tensor],
+    discriminator: nn.Module,
+) -> dict[str, torch.Tensor]:
+    """Return the generator's losses by name, not weighted yet.
+
+    Args:
+        network: the enhancing network.
+        inputs: dark images, one tensor.
+        target: nothing is compared with it; the discriminators see well lit images of other scenes.
+        features: see `perceptual`.
+        discriminator: see `discriminator`.
+    """
+    output = network(*inputs)
+    return {
+        "adversarial": adversarial(discriminator(output)),
+        "perceptual": perceptual(output, inputs[0], features),
+    }
+
+
+def adversarial(fake: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return what the generator minimises, E[(1 − D(G(x)))²] summed over the discriminators: a scalar.
+
+    Args:
+        fake: what each discriminator says to enhanced images, of any shape.
+    """
+    return torch.stack([(1 - said).square().mean() for said in fake]).sum()
+
+
+def discrimination(fake: Sequence[torch.Tensor], real: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return what the discriminators minimise, E[D(G(x))²] + E[(1 − D(y))²] summed over them: a scalar.
+
+    Args:
+        fake: what each says to enhanced images, of any shape.
+        real: what each says to well lit ones.
+    """
+    return torch.stack([said.square().mean() for said in fake]).sum() + adversarial(real)
+
+
+def perceptual(
+    output: torch.Tensor, image: torch.Tensor, features: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Return the mean squared distance of features, a scalar.
+
+    Args:
+        output: enhanced images.
+        image: what they were made of.
+        features: takes images in [-1, 1]. The paper's are VGG-16's conv5_1, with ImageNet's weights.
+    """
+    return (features(output) - features(image)).square().mean()
+
+
+class Patches(nn.Sequential):
+    """PatchGAN (Isola et al. 2017): a number for each patch of 70×70 px; 2,764,737 parameters at width 64."""
+
+    def __init__(self, width: int = 64) -> None:
+        """Take the channels after the first convolution."""
+        widths = [3, *(width << level for level in range(_LEVELS + 1)), 1]
+        built: list[nn.Module] = []
+        for number, (taken, given) in enumerate(pairwise(widths)):
+            built.append(nn.Conv2d(taken, given, 4, 2 if number < _LEVELS else 1, 1))
+            if 0 < number < _LEVELS + 1:
+                built.append(nn.InstanceNorm2d(given))
+            if number <= _LEVELS:
+                built.append(nn.LeakyReLU(_SLOPE))
+        super().__init__(*built)
+        for layer in built:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.normal_(layer.weight, std=_SPREAD)
+                nn.init.zeros_(layer.bias)
+
+
+class Discriminators(nn.Module):
+    """One for images as they are, and one for images of half the size (Wang et al. 2018, pix2pixHD)."""
+
+    def __init__(self, width: int = 64) -> None:
+        """See `Patches`."""
+        super().__init__()
+        self.scales = nn.ModuleList([Patches(width), Patches(width)])
+
+    def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """Return what each says to images `(N, 3, H, W)`, H and W at least 64: 1 real, 0 fake, for each patch."""
+        whole, half = self.scales
+        return [whole(image), half(F.avg_pool2d(image, 3, 2, 1, count_include_pad=False))]
+
+
+def discriminator(width: int = 64) -> nn.Module:
+    """Return both untrained discriminators."""
+    return Discriminators(width)

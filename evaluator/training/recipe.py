@@ -1,0 +1,184 @@
+"""recipe.toml: how a baseline's network is trained, and for each value whether paper, code or we say so."""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from evaluator.findings import EvaluatorError, did_you_mean
+from evaluator.ingest import baseline_names, baselines_folder
+from evaluator.typed_toml import parse_toml
+
+FILE_NAME = "recipe.toml"
+
+T = TypeVar("T")
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Value(_Strict, Generic[T]):
+    """A value and where it comes from."""
+
+    value: T
+    source: Literal["paper", "code", "choice"]
+    """The paper, the authors' code (or that of the method that they build on), or our choice where both are silent."""
+    note: Annotated[str, Field(min_length=1, max_length=300)] | None = None
+    """Where exactly, or why."""
+
+
+class Optimiser(_Strict):
+    """What changes the weights."""
+
+    name: Value[Literal["adam", "adamw"]]
+    learning_rate: Value[Positive]
+    """At the start."""
+    betas: Value[tuple[Share, Share]]
+    """Decay of the gradient's two moments."""
+    weight_decay: Value[Annotated[float, Field(ge=0, allow_inf_nan=False)]]
+    """Adam's is added to the gradient, AdamW's to the step."""
+    clip: Value[Positive] | None = None
+    """Longest gradient, by the norm of all weights together; no limit if left out."""
+
+
+class Schedule(_Strict):
+    """How the learning rate falls."""
+
+    kind: Value[Literal["constant", "plateau", "step", "linear"]]
+    factor: Value[Annotated[float, Field(gt=0, lt=1)]] | None = None
+    """`plateau` and `step`: what the rate is multiplied by."""
+    patience: Value[Count] | None = None
+    """`plateau`: epochs without a better held-out loss before the rate falls."""
+    least: Value[Positive] | None = None
+    """`plateau`: the smallest rate."""
+    start: Value[Count] | None = None
+    """`step` and `linear`: the epochs before the rate falls: at once, or in a straight line to zero at the end."""
+
+    @model_validator(mode="after")
+    def _settings_of_its_kind(self) -> Schedule:
+        wanted = {
+            "constant": set[str](),
+            "plateau": {"factor", "patience", "least"},
+            "step": {"factor", "start"},
+            "linear": {"start"},
+        }[self.kind.value]
+        given = {n for n in ("factor", "patience", "least", "start") if getattr(self, n) is not None}
+        if given != wanted:
+            raise ValueError(f"{self.kind.value} takes {', '.join(sorted(wanted)) or 'no settings'}")
+        return self
+
+
+class Data(_Strict):
+    """What a step sees."""
+
+    batch: Value[Count]
+    crop: Value[Count]
+    """Side of the squares that are cut out, px."""
+    augmentations: Value[tuple[Literal["flip_horizontal", "flip_vertical", "rotate_90"], ...]]
+    """Each is done or not, by chance; `rotate_90` turns by 0, 90, 180 or 270°."""
+    pairs: Value[Literal["paired", "unpaired", "none"]]
+    """Whether a target shows the input's scene, another scene, or there is none."""
+
+
+class Length(_Strict):
+    """When training ends: by one of the two."""
+
+    epochs: Value[Count] | None = None
+    iterations: Value[Count] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Length:
+        if (self.epochs is None) == (self.iterations is None):
+            raise ValueError("takes either epochs or iterations")
+        return self
+
+
+class Loss(_Strict):
+    """One term of the loss."""
+
+    name: Name
+    """A function in losses.py."""
+    weight: Value[Finite]
+    others: dict[Name, Value[Finite]] = {}
+    """Weights of other known settings, by the setting's name; each is named by all losses."""
+    settings: dict[Name, Value[Finite]] = {}
+    """Parameters of the function that are numbers: its defaults."""
+
+
+class Adversary(_Strict):
+    """Networks that are trained against the network: adversarial losses need them."""
+
+    name: Name
+    """The function in losses.py that builds them."""
+    loss: Name
+    """The function in losses.py that they minimise."""
+    optimiser: Optimiser
+
+
+class Recipe(_Strict):
+    """How a network is trained."""
+
+    entry: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*:[a-z_][a-z0-9_]*$")]
+    """`module:function`: what is trained, where weights can change."""
+    features: Value[str] | None = None
+    """What a loss compares features of: a network whose weights do not ship."""
+    optimiser: Optimiser
+    schedule: Schedule
+    data: Data
+    length: Length
+    losses: Annotated[tuple[Loss, ...], Field(min_length=1)]
+    adversary: Adversary | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        names = [loss.name for loss in self.losses]
+        if len(set(names)) < len(names):
+            raise ValueError("names a loss twice")
+        if len({frozenset(loss.others) for loss in self.losses}) > 1:
+            raise ValueError("has weights of another setting for some losses only")
+        return self
+
+    def weights(self, setting: str = "") -> dict[str, float]:
+        """Return the losses' weights by name.
+
+        Args:
+            setting: one of `Loss.others`; the recipe's own if it is empty.
+
+        Raises:
+            EvaluatorError: there is no such setting.
+        """
+        known = self.losses[0].others
+        if setting and setting not in known:
+            listed = ", ".join(known) or "none"
+            hint = did_you_mean(setting, known)
+            raise EvaluatorError(f"There is no setting {setting!r} of the weights.{hint} Known: {listed}.")
+        return {loss.name: (loss.others[setting] if setting else loss.weight).value for loss in self.losses}
+
+
+def trainable_baselines() -> list[str]:
+    """Return the names of the baselines that have a recipe."""
+    return [name for name in baseline_names() if (baselines_folder() / name / FILE_NAME).is_file()]
+
+
+def baseline_recipe(name: str) -> Recipe:
+    """Return a baseline's recipe.
+
+    Raises:
+        EvaluatorError: there is no such baseline, it has no recipe, or the recipe is damaged.
+    """
+    known = trainable_baselines()
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise EvaluatorError(f"There is no recipe for a baseline {name!r}.{hint} Known: {', '.join(known)}.")
+    file = baselines_folder() / name / FILE_NAME
+    recipe, findings = parse_toml(Recipe, file.read_bytes(), str(file), "recipe")
+    if recipe is None:
+        raise EvaluatorError(f"The recipe of {name} is damaged.", findings)
+    return recipe

@@ -1,0 +1,178 @@
+"""What a training step sees: crops of photographs, degraded as a task's mini split is, afresh at each step."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluator.findings import EvaluatorError, Finding, some
+from evaluator.images import SUFFIXES, ImageProblem, pixels_digest, read_image
+from evaluator.tasks import Task
+from evaluator.tasks.mini import dark, motion, noise
+from evaluator.tasks.mini.light import blurred, noisy, to_light, to_srgb8
+
+HELD_OUT = 10
+"""Every tenth photograph is held out."""
+
+Degrade = Callable[[NDArray[np.uint8], np.random.RandomState], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """How a generator of a mini split degrades a photograph, with parameters drawn by chance."""
+
+    margin: int
+    """Pixels that it takes from each side."""
+    degrade: Degrade
+
+
+def _noise(wide: NDArray[np.uint8], random: np.random.RandomState) -> NDArray[np.uint8]:
+    return noise.degrade(wide, *noise.LEVELS[random.randint(len(noise.LEVELS))], random)
+
+
+def _motion(wide: NDArray[np.uint8], random: np.random.RandomState) -> NDArray[np.uint8]:
+    kernel = motion.shake(motion.trajectory(random.uniform(motion.EXTENTS[0], motion.EXTENTS[-1]), random))
+    spare = motion.REACH - len(kernel) // 2
+    inner = wide[spare : len(wide) - spare, spare : len(wide) - spare]
+    return to_srgb8(noisy(blurred(to_light(inner), kernel), *motion.NOISE, random))
+
+
+def _dark(wide: NDArray[np.uint8], random: np.random.RandomState) -> NDArray[np.uint8]:
+    return dark.darken(wide, dark.EXPOSURES[random.randint(len(dark.EXPOSURES))], random.randint(1 << 30))
+
+
+DEGRADATIONS = {
+    "sidd_noise": Degradation(0, _noise),
+    "motion_blur": Degradation(motion.REACH, _motion),
+    "under_exposed": Degradation(0, _dark),
+}
+"""By the name of the mini split's generator."""
+
+
+def degradation_of(task: Task) -> Degradation:
+    """Return how a task's mini split degrades.
+
+    Raises:
+        EvaluatorError: it has none, or one that photographs cannot be put through yet.
+    """
+    generator = getattr(task.spec.splits.get("mini"), "generator", "")
+    if generator not in DEGRADATIONS:
+        raise EvaluatorError(
+            f"Photographs cannot be degraded for the task {task.id}. Tasks whose mini split is made by "
+            f"{', '.join(DEGRADATIONS)} can be trained for."
+        )
+    return DEGRADATIONS[generator]
+
+
+class Photographs:
+    """The photographs of a folder, 8-bit RGB, every tenth held out; batches are a function of seed and step alone."""
+
+    def __init__(self, folder: Path, side: int) -> None:
+        """Read all images of a folder, in the order of their names.
+
+        Args:
+            folder: holds PNG, JPEG or other images; other files are passed over.
+            side: the least height and width, px.
+
+        Raises:
+            EvaluatorError: there is no such folder, or it holds fewer than ten images, or one that cannot be used.
+        """
+        if not folder.is_dir():
+            raise EvaluatorError(f"{folder} is no folder. Name a folder of photographs with --photographs.")
+        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+        if len(files) < HELD_OUT:
+            raise EvaluatorError(
+                f"{folder} holds {len(files)} images; at least {HELD_OUT} are needed, one is held out."
+            )
+        self.names = [file.name for file in files]
+        self._images = [_photograph(file) for file in files]
+        digests = "".join(pixels_digest(image) for image in self._images)
+        self.sha256 = hashlib.sha256(digests.encode()).hexdigest()
+        small = [n for n, i in zip(self.names, self._images, strict=True) if min(i.shape[:2]) < side]
+        if small:
+            size = f"photographs of at least {side}×{side} px"
+            finding = Finding.error("photograph", str(folder), size, some(small), "Give a smaller --crop, or others.")
+            raise EvaluatorError("Photographs are smaller than a crop with its margin.", [finding])
+
+    @property
+    def training(self) -> list[NDArray[np.uint8]]:
+        """Those that are trained on."""
+        return [image for number, image in enumerate(self._images) if number % HELD_OUT]
+
+    @property
+    def held_out(self) -> list[NDArray[np.uint8]]:
+        """Those that are not."""
+        return self._images[::HELD_OUT]
+
+
+def _photograph(file: Path) -> NDArray[np.uint8]:
+    try:
+        array: NDArray[Any] = read_image(file).array
+    except ImageProblem as problem:
+        finding = Finding.error(problem.code, file.name, problem.expected, problem.got, problem.fix)
+        raise EvaluatorError(f"{file} is no photograph to train on.", [finding]) from None
+    if array.dtype != np.uint8 or array.shape[2] != 3:
+        got = f"{array.dtype.name}, {array.shape[2]} channels"
+        finding = Finding.error("photograph", file.name, "8-bit RGB", got, "Convert it, or leave it out.")
+        raise EvaluatorError(f"{file} is no photograph to train on.", [finding])
+    return np.asarray(array, np.uint8)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pairs, `(N, H, W, 3)` float32 in [0, 1]."""
+
+    inputs: NDArray[np.float32]
+    targets: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws batches."""
+
+    degradation: Degradation
+    batch: int
+    crop: int
+    augmentations: tuple[str, ...]
+    seed: int
+
+    def draw(self, images: Sequence[NDArray[np.uint8]], step: int) -> Batch:
+        """Return the batch of a step: the same for the same seed, step and images."""
+        random = np.random.RandomState([self.seed, 0, step])
+        return self._made([self._cut(images[random.randint(len(images))], random) for _ in range(self.batch)], random)
+
+    def fixed(self, images: Sequence[NDArray[np.uint8]]) -> list[Batch]:
+        """Return batches of one crop from the middle of each image, degraded the same way at every call."""
+        side, found = self.crop + 2 * self.degradation.margin, []
+        for number, image in enumerate(images):
+            top, left = ((length - side) // 2 for length in image.shape[:2])
+            random = np.random.RandomState([self.seed, 1, number])
+            found.append(self._made([image[top : top + side, left : left + side]], random))
+        return found
+
+    def _cut(self, image: NDArray[np.uint8], random: np.random.RandomState) -> NDArray[np.uint8]:
+        side = self.crop + 2 * self.degradation.margin
+        top, left = (random.randint(length - side + 1) for length in image.shape[:2])
+        cut = image[top : top + side, left : left + side]
+        for name in self.augmentations:
+            if name == "rotate_90":
+                cut = np.rot90(cut, random.randint(4))
+            elif random.randint(2):
+                cut = cut[:, ::-1] if name == "flip_horizontal" else cut[::-1]
+        return np.ascontiguousarray(cut)
+
+    def _made(self, cuts: list[NDArray[np.uint8]], random: np.random.RandomState) -> Batch:
+        margin = self.degradation.margin
+        inputs = [self.degradation.degrade(cut, random) for cut in cuts]
+        targets = [cut[margin : len(cut) - margin, margin : len(cut) - margin] for cut in cuts]
+        return Batch(_unit(inputs), _unit(targets))
+
+
+def _unit(images: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    return np.asarray(np.stack(images), np.float32) / np.float32(255)

@@ -1,0 +1,320 @@
+"""The training loop: one for torch modules and for Keras models on the torch backend; exact resume."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluator.findings import EvaluatorError, Finding
+from evaluator.ingest import Manifest, baseline_manifest, baselines_folder
+from evaluator.runners.models.python import import_entry
+from evaluator.tasks import Task
+from evaluator.training.recipe import FILE_NAME, Recipe, Schedule, baseline_recipe
+from evaluator.training.sampling import Batch, Photographs, Sampler, degradation_of
+
+CHECKPOINT = "checkpoint.pt"
+WEIGHTS = "weights.safetensors"
+LOG = "log.csv"
+_COLUMNS = ("step", "learning_rate", "loss", "held_out_loss")
+
+Foreign = Any
+Report = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training was asked for, beyond its recipe."""
+
+    baseline: str
+    task: Task
+    photographs: Path
+    out: Path
+    """A folder: new, empty, or with `resume` that of the training that goes on."""
+    steps: int | None = None
+    """How many in all; as the recipe says if None."""
+    batch: int | None = None
+    """In place of the recipe's."""
+    crop: int | None = None
+    """In place of the recipe's, px."""
+    seed: int = 0
+    device: str = "cpu"
+    """`cpu` or `cuda`."""
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training ended."""
+
+    steps: int
+    first: float
+    """The held-out loss before the first step."""
+    last: float
+    """After the last."""
+    weights: Path
+    sha256: str
+
+
+def train(settings: Settings, report: Report = lambda step: None) -> Trained:
+    """Train a baseline for a task, and write checkpoint, log and weights into `settings.out`.
+
+    The held-out loss is taken before the first step, after each epoch and at the end; an epoch is as many steps as the
+    photographs that are trained on fill batches. Batches hang on seed and step alone: a training that goes on from a
+    checkpoint gives the same weights as one that was not interrupted, bit for bit on one thread of the same machine.
+
+    Args:
+        settings: what to do.
+        report: is called with the number of steps done, after each.
+
+    Raises:
+        EvaluatorError: the baseline cannot be trained for the task, photographs or folder cannot be used, or a
+            checkpoint is of another training.
+    """
+    recipe, manifest = baseline_recipe(settings.baseline), baseline_manifest(settings.baseline)
+    _trainable(settings.baseline, recipe, manifest)
+    degradation = degradation_of(settings.task)
+    _folder(settings)
+    batch, crop = settings.batch or recipe.data.batch.value, settings.crop or recipe.data.crop.value
+    photographs = Photographs(settings.photographs, crop + 2 * degradation.margin)
+    sampler = Sampler(degradation, batch, crop, recipe.data.augmentations.value, settings.seed)
+    run = _Run(settings, recipe, manifest, sampler, photographs)
+    if settings.resume:
+        run.load()
+    first = run.begin()
+    while run.step < run.steps:
+        run.advance()
+        report(run.step)
+    return Trained(run.step, first, run.held_out_loss(), *run.finish())
+
+
+def _trainable(name: str, recipe: Recipe, manifest: Manifest) -> None:
+    if recipe.adversary or recipe.features:
+        missing = "features of networks that do not ship" if recipe.features else "an adversary"
+        raise EvaluatorError(f"{name} cannot be trained by this command: its losses need {missing}.")
+    if manifest.model is None or len(manifest.model.inputs) > 1:
+        raise EvaluatorError(f"{name} cannot be trained by this command: it takes more than one image.")
+
+
+def _folder(settings: Settings) -> None:
+    out = settings.out
+    if settings.resume:
+        if not (out / CHECKPOINT).is_file():
+            raise EvaluatorError(f"{out} holds no {CHECKPOINT} to go on from. Leave --resume out to begin.")
+    elif out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise EvaluatorError(f"{out} exists already and is not an empty folder. Name another, or give --resume.")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+class _Run:
+    """A training under way."""
+
+    def __init__(
+        self, settings: Settings, recipe: Recipe, manifest: Manifest, sampler: Sampler, photographs: Photographs
+    ) -> None:
+        self._torch = _framework(settings.device)
+        assert manifest.model is not None  # noqa: S101 - looked at before
+        self._settings, self._model, self._sampler = settings, manifest.model, sampler
+        self._training, self._held_out = photographs.training, sampler.fixed(photographs.held_out)
+        self._weights = recipe.weights()
+        folder = baselines_folder() / settings.baseline
+        self._network = _built(folder, recipe.entry, self._model.layout == "NHWC", settings).to(settings.device)
+        self._terms = import_entry(folder, "losses:terms", FILE_NAME)
+        self._optimiser = _optimiser(self._torch, recipe, self._parameters())
+        self._clip = recipe.optimiser.clip.value if recipe.optimiser.clip else None
+        self._epoch = -(-len(self._training) // sampler.batch)
+        epochs = recipe.length.epochs.value if recipe.length.epochs else 0
+        iterations = recipe.length.iterations.value if recipe.length.iterations else epochs * self._epoch
+        self.steps, self.step = settings.steps or iterations, 0
+        self._schedule = _scheduler(self._torch, recipe.schedule, self._optimiser, -(-self.steps // self._epoch))
+        self._rows: list[dict[str, float | int | str]] = []
+        recorded = (folder / FILE_NAME).read_bytes()
+        self._same = {
+            "baseline": settings.baseline,
+            "task": settings.task.id,
+            "seed": settings.seed,
+            "batch": sampler.batch,
+            "crop": sampler.crop,
+            "recipe": hashlib.sha256(recorded).hexdigest(),
+            "photographs": photographs.sha256,
+        }
+        if recipe.schedule.kind.value == "linear":
+            self._same["steps"] = self.steps  # the rate at a step hangs on where the line ends
+
+    def begin(self) -> float:
+        """Take the held-out loss before the first step, unless the log has it; return it."""
+        if not self._rows:
+            self._note(loss=None, held_out=self.held_out_loss())
+            self._save()
+        return float(self._rows[0]["held_out_loss"])
+
+    def advance(self) -> None:
+        """Do a step."""
+        batch = self._sampler.draw(self._training, self.step)
+        self._network.train()
+        self._optimiser.zero_grad()
+        loss = self._loss(batch)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise EvaluatorError(f"The loss is {value} at step {self.step}. The last checkpoint is kept.")
+        loss.backward()
+        if self._clip is not None:
+            self._torch.nn.utils.clip_grad_norm_(self._parameters(), self._clip)
+        self._optimiser.step()
+        self.step += 1
+        if self.step % self._epoch == 0:
+            held_out = self.held_out_loss()
+            self._note(loss=value, held_out=held_out)
+            # Of all schedules only this one looks at the loss.
+            plateau = isinstance(self._schedule, self._torch.optim.lr_scheduler.ReduceLROnPlateau)
+            self._schedule.step(*([held_out] if plateau else []))
+            self._save()
+        elif self.step == self.steps:
+            self._note(loss=value, held_out=self.held_out_loss())
+            self._save()
+
+    def held_out_loss(self) -> float:
+        """Return the mean loss of the held-out photographs."""
+        self._network.eval()
+        with self._torch.no_grad():
+            losses = [float(self._loss(batch)) for batch in self._held_out]
+        return sum(losses) / len(losses)
+
+    def finish(self) -> tuple[Path, str]:
+        """Write the weights by the names that a submission's are read by; return the file and its sha256."""
+        from safetensors.numpy import save_file
+
+        if self._model.layout == "NHWC":
+            arrays = {weight.path: weight.numpy() for weight in self._network.weights}
+        else:
+            arrays = {name: value.cpu().numpy() for name, value in self._network.state_dict().items()}
+        file = self._settings.out / WEIGHTS
+        save_file({name: array.copy(order="C") for name, array in arrays.items()}, file)
+        return file, hashlib.sha256(file.read_bytes()).hexdigest()
+
+    def load(self) -> None:
+        """Go on from the checkpoint."""
+        file = self._settings.out / CHECKPOINT
+        try:
+            found = self._torch.load(file, map_location=self._settings.device, weights_only=True)
+            same = json.loads(found["same"])
+        except Exception as error:  # torch raises whatever a damaged file leads it to
+            raise EvaluatorError(f"{file} is no checkpoint: {type(error).__name__}. Begin again elsewhere.") from None
+        findings = [
+            Finding.error("checkpoint", CHECKPOINT, f"{key} {value}", str(same.get(key)), "Go on as it was begun.")
+            for key, value in self._same.items()
+            if same.get(key) != value
+        ]
+        if findings:
+            raise EvaluatorError(f"{file} is of another training.", findings)
+        self._network.load_state_dict(found["network"])
+        self._optimiser.load_state_dict(found["optimiser"])
+        self._schedule.load_state_dict(found["schedule"])
+        self.step, self._rows = int(found["step"]), json.loads(found["rows"])
+
+    def _save(self) -> None:
+        out = self._settings.out
+        state = {
+            "network": self._network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "step": self.step,
+            "rows": json.dumps(self._rows),
+            "same": json.dumps(self._same),
+        }
+        partial = out / f"{CHECKPOINT}.part"
+        self._torch.save(state, partial)
+        partial.replace(out / CHECKPOINT)
+        with (out / LOG).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self._rows)
+
+    def _note(self, *, loss: float | None, held_out: float) -> None:
+        rate = self._optimiser.param_groups[0]["lr"]
+        values = (self.step, rate, "" if loss is None else loss, held_out)
+        self._rows.append(dict(zip(_COLUMNS, values, strict=True)))
+
+    def _loss(self, batch: Batch) -> Foreign:
+        black, white = self._model.range
+        tensors = []
+        for array in (batch.inputs, batch.targets):
+            tensor = self._torch.from_numpy(array).to(self._settings.device) * (white - black) + black
+            tensors.append(tensor if self._model.layout == "NHWC" else tensor.permute(0, 3, 1, 2).contiguous())
+        with _on(self._settings.device):
+            terms: Mapping[str, Foreign] = self._terms(self._network, [tensors[0]], tensors[1])
+        return sum(self._weights[name] * term for name, term in terms.items())
+
+    def _parameters(self) -> list[Foreign]:
+        return [parameter for parameter in self._network.parameters() if parameter.requires_grad]
+
+
+def _framework(device: str) -> Foreign:
+    """Return torch, and have Keras use it."""
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "torch"
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import safetensors  # noqa: F401
+        import torch
+    except ImportError:
+        raise EvaluatorError("Training needs torch: pip install 'restoration-evaluator[torch]'.") from None
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EvaluatorError("torch finds no CUDA device here. Leave --device out to train on the CPU.")
+    return torch
+
+
+def _built(folder: Path, entry: str, is_keras: bool, settings: Settings) -> Foreign:
+    if is_keras:
+        try:
+            import keras
+        except ImportError:
+            raise EvaluatorError(
+                f"{settings.baseline} needs Keras: pip install 'restoration-evaluator[tensorflow]'."
+            ) from None
+        if keras.backend.backend() != "torch":
+            raise EvaluatorError("Keras is loaded on another backend. Train in a process of its own.")
+        keras.utils.set_random_seed(settings.seed)
+        with _on(settings.device):
+            return import_entry(folder, entry, FILE_NAME)()
+    return import_entry(folder, entry, FILE_NAME)()
+
+
+def _on(device: str) -> AbstractContextManager[object]:
+    """Have Keras make its tensors on a device, where it is loaded: by itself it takes CUDA wherever there is any."""
+    keras: Foreign = sys.modules.get("keras")
+    return nullcontext() if keras is None or keras.backend.backend() != "torch" else keras.device(device)
+
+
+def _optimiser(torch: Foreign, recipe: Recipe, parameters: list[Foreign]) -> Foreign:
+    says = recipe.optimiser
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[says.name.value]
+    decay = says.weight_decay.value
+    return kind(parameters, lr=says.learning_rate.value, betas=says.betas.value, weight_decay=decay)
+
+
+def _scheduler(torch: Foreign, says: Schedule, optimiser: Foreign, epochs: int) -> Foreign:
+    """Return what sets the learning rate, to be called after each epoch."""
+    schedulers = torch.optim.lr_scheduler
+    kind, start = says.kind.value, says.start.value if says.start else 0
+    factor = says.factor.value if says.factor else 1.0
+    if kind == "plateau":
+        assert says.patience is not None  # noqa: S101 - the recipe's own check
+        assert says.least is not None  # noqa: S101
+        # torch waits for one epoch more than it is told.
+        return schedulers.ReduceLROnPlateau(
+            optimiser, factor=factor, patience=says.patience.value - 1, threshold=0, min_lr=says.least.value
+        )
+    if kind == "step":
+        return schedulers.LambdaLR(optimiser, lambda epoch: factor if epoch >= start else 1.0)
+    if kind == "linear":
+        return schedulers.LambdaLR(optimiser, lambda epoch: min(1.0, (epochs - epoch) / max(1, epochs - start)))
+    return schedulers.LambdaLR(optimiser, lambda epoch: 1.0)

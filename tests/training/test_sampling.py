@@ -1,0 +1,118 @@
+"""Photographs, and the batches that are drawn from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluator.findings import EvaluatorError
+from evaluator.images import encode_png
+from evaluator.tasks import load_task
+from evaluator.training.sampling import DEGRADATIONS, Degradation, Photographs, Sampler, degradation_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twelve photographs of 40×36 px, each of its own level, and a file that is none."""
+    random = np.random.default_rng(1)
+    for number in range(12):
+        image = random.integers(number * 10, number * 10 + 9, (40, 36, 3), dtype=np.uint8)
+        (tmp_path / f"{number:02}.png").write_bytes(encode_png(image))
+    (tmp_path / "terms.txt").write_text("none")
+    return tmp_path
+
+
+def test_every_tenth_photograph_is_held_out(folder: Path) -> None:
+    found = Photographs(folder, 30)
+    assert [int(image.min()) // 10 for image in found.held_out] == [0, 10]
+    assert [int(image.min()) // 10 for image in found.training] == [1, 2, 3, 4, 5, 6, 7, 8, 9, 11]
+
+
+def test_the_digest_is_that_of_the_pixels(folder: Path) -> None:
+    before = Photographs(folder, 30).sha256
+    assert Photographs(folder, 30).sha256 == before
+    (folder / "05.png").write_bytes(encode_png(np.zeros((40, 36, 3), np.uint8)))
+    assert Photographs(folder, 30).sha256 != before
+
+
+def test_what_cannot_be_trained_on(folder: Path) -> None:
+    with pytest.raises(EvaluatorError, match="smaller than a crop") as caught:
+        Photographs(folder, 37)
+    assert "00.png" in caught.value.findings[0].got
+    with pytest.raises(EvaluatorError, match="is no folder"):
+        Photographs(folder / "none", 30)
+    (folder / "03.png").write_bytes(encode_png(np.zeros((40, 36), np.uint8)))
+    with pytest.raises(EvaluatorError, match="is no photograph"):
+        Photographs(folder, 30)
+    (folder / "03.png").write_bytes(b"\x89PNG")
+    with pytest.raises(EvaluatorError, match="is no photograph"):
+        Photographs(folder, 30)
+    for number in range(3, 12):
+        (folder / f"{number:02}.png").unlink()
+    with pytest.raises(EvaluatorError, match="holds 3 images; at least 10"):
+        Photographs(folder, 30)
+
+
+def same(wide: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+    return wide[2:-2, 2:-2]
+
+
+def test_a_batch_hangs_on_seed_and_step_alone() -> None:
+    images = [np.random.default_rng(2).integers(0, 256, (64, 80, 3), dtype=np.uint8) for _ in range(3)]
+    sampler = Sampler(DEGRADATIONS["sidd_noise"], 4, 24, ("flip_horizontal", "rotate_90"), 5)
+    one, again, other = sampler.draw(images, 7), sampler.draw(images, 7), sampler.draw(images, 8)
+    assert one.inputs.shape == one.targets.shape == (4, 24, 24, 3)
+    assert one.inputs.dtype == one.targets.dtype == np.float32
+    assert 0 <= one.inputs.min() < one.inputs.max() <= 1
+    assert np.array_equal(one.inputs, again.inputs)
+    assert np.array_equal(one.targets, again.targets)
+    assert not np.array_equal(one.targets, other.targets)
+    another = Sampler(DEGRADATIONS["sidd_noise"], 4, 24, ("flip_horizontal", "rotate_90"), 6).draw(images, 7)
+    assert not np.array_equal(one.targets, another.targets)
+
+
+def test_inputs_and_targets_show_the_same_place() -> None:
+    image = np.random.default_rng(2).integers(0, 256, (64, 80, 3), dtype=np.uint8)
+    sampler = Sampler(Degradation(2, same), 8, 24, ("flip_horizontal", "flip_vertical", "rotate_90"), 0)
+    for batch in (sampler.draw([image], 0), *sampler.fixed([image, image])):
+        assert np.array_equal(batch.inputs, batch.targets)
+    assert np.array_equal(sampler.fixed([image])[0].targets[0], image[20:44, 28:52] / np.float32(255))
+
+
+def test_augmentations_turn_and_flip() -> None:
+    image = np.zeros((24, 24, 3), np.uint8)
+    image[:12, :4] = 255  # no two of its eight orientations are the same
+
+    def orientations(*names: str) -> int:
+        sampler = Sampler(Degradation(0, lambda wide, random: wide), 64, 24, names, 3)
+        return len({target.tobytes() for target in sampler.draw([image], 0).targets})
+
+    assert orientations() == 1
+    assert orientations("flip_horizontal") == orientations("flip_vertical") == 2
+    assert orientations("rotate_90") == orientations("flip_horizontal", "flip_vertical") == 4
+    assert orientations("flip_horizontal", "flip_vertical", "rotate_90") == 8
+
+
+@pytest.mark.parametrize("task", ["sidd", "gopro", "low-light"])
+def test_degradations_of_tasks(task: str) -> None:
+    degradation = degradation_of(load_task(task))
+    rows = np.linspace(60, 200, 48 + 2 * degradation.margin).astype(np.uint8)
+    wide = np.repeat(np.repeat(rows[:, None, None], len(rows), 1), 3, 2)
+    one, other = (degradation.degrade(wide, np.random.RandomState(seed)) for seed in (1, 2))
+    assert one.shape == (48, 48, 3)
+    assert one.dtype == np.uint8
+    assert not np.array_equal(one, other)
+    inner = wide[
+        degradation.margin : len(wide) - degradation.margin, degradation.margin : len(wide) - degradation.margin
+    ]
+    if task == "low-light":
+        assert one.mean() < 0.6 * inner.mean()
+    else:
+        assert abs(one.mean() - inner.mean()) < 8
+
+
+def test_tasks_that_photographs_cannot_be_degraded_for() -> None:
+    with pytest.raises(EvaluatorError, match="task dpd-blur"):
+        degradation_of(load_task("dpd-blur"))

@@ -1,0 +1,195 @@
+"""The training loop: it lowers the held-out loss, goes on exactly, and says what it cannot do."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evaluator.findings import EvaluatorError
+from evaluator.images import encode_png
+from evaluator.ingest import baselines_folder
+from evaluator.tasks import load_task
+from evaluator.training import Settings, train
+from evaluator.training.recipe import Schedule
+from evaluator.training.trainer import CHECKPOINT, LOG, WEIGHTS, _scheduler
+from support import Run
+
+torch = pytest.importorskip("torch", reason="torch is an optional dependency")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve smooth scenes of 64×64 px."""
+    folder = tmp_path_factory.mktemp("photographs")
+    rows, columns = np.mgrid[0:64, 0:64] / 63
+    for number in range(12):
+        wave = 0.5 + 0.3 * np.sin(6 * columns + number) * np.cos(4 * rows - number)
+        scene = np.stack([wave, 0.2 + 0.6 * rows, 0.8 - 0.5 * rows * columns], -1)
+        (folder / f"{number:02}.png").write_bytes(encode_png((scene * 255).astype(np.uint8)))
+    return folder
+
+
+@pytest.fixture
+def settings(photographs: Path, tmp_path: Path) -> Settings:
+    """A small training: an epoch has three steps."""
+    return Settings("unet", load_task("sidd"), photographs, tmp_path / "out", steps=8, batch=4, crop=16, seed=3)
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / LOG).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_short_training_lowers_the_held_out_loss(settings: Settings) -> None:
+    done: list[int] = []
+    trained = train(replace(settings, steps=30), done.append)
+    assert done == list(range(1, 31))
+    assert trained.last < 0.7 * trained.first
+    log = rows(settings.out)
+    assert [int(row["step"]) for row in log] == list(range(0, 31, 3))
+    assert float(log[0]["held_out_loss"]) == trained.first
+    assert float(log[-1]["held_out_loss"]) == trained.last
+    assert {row["learning_rate"] for row in log} == {"0.001"}
+
+
+def test_the_weights_are_the_networks(settings: Settings) -> None:
+    from safetensors.numpy import load_file
+
+    from evaluator.runners.models.python import import_entry
+
+    trained = train(replace(settings, steps=2))
+    network = import_entry(baselines_folder() / "unet", "unet:build", "[network]")()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    arrays = load_file(trained.weights)
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()}, strict=True)
+    assert any(not torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+class Stopped(Exception):
+    """A run is interrupted."""
+
+
+@pytest.mark.parametrize("at", [4, 5, 6])
+def test_a_training_goes_on_exactly(settings: Settings, tmp_path: Path, at: int) -> None:
+    whole = train(settings)
+
+    def report(step: int) -> None:
+        if step == at:
+            raise Stopped
+
+    parted = replace(settings, out=tmp_path / "parted")
+    with pytest.raises(Stopped):
+        train(parted, report)
+    again = train(replace(parted, resume=True))
+    assert again.sha256 == whole.sha256
+    assert again.first == whole.first
+    assert (parted.out / LOG).read_text() == (settings.out / LOG).read_text()
+    # Not because nothing matters: another seed gives other weights.
+    assert train(replace(settings, out=tmp_path / "other", seed=4)).sha256 != whole.sha256
+
+
+def test_more_steps_than_at_first(settings: Settings, tmp_path: Path) -> None:
+    whole = train(settings)
+    parted = replace(settings, out=tmp_path / "parted")
+    train(replace(parted, steps=4))
+    assert train(replace(parted, resume=True)).sha256 == whole.sha256
+
+
+def test_a_checkpoint_of_another_training(settings: Settings) -> None:
+    train(replace(settings, steps=1))
+    again = replace(settings, resume=True)
+    for change in ({"seed": 9}, {"batch": 2}, {"crop": 20}, {"task": load_task("low-light")}, {"baseline": "dncnn"}):
+        with pytest.raises(EvaluatorError, match="of another training") as caught:
+            train(replace(again, **change))
+        assert next(iter(change)) in caught.value.findings[0].expected
+    (settings.out / CHECKPOINT).write_bytes(b"no checkpoint")
+    with pytest.raises(EvaluatorError, match="is no checkpoint"):
+        train(again)
+
+
+def test_folders(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(EvaluatorError, match="to go on from"):
+        train(replace(settings, resume=True))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("")
+    with pytest.raises(EvaluatorError, match="not an empty folder"):
+        train(settings)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "said"),
+    [("fast-dped", "features"), ("msfg-lle", "features"), ("k3dn", "more than one image"), ("tv", "no recipe")],
+)
+def test_what_cannot_be_trained(settings: Settings, baseline: str, said: str) -> None:
+    with pytest.raises(EvaluatorError, match=said):
+        train(replace(settings, baseline=baseline))
+
+
+def test_zero_dce_learns_without_references(settings: Settings) -> None:
+    wanted = replace(settings, baseline="zero-dce", task=load_task("low-light"), crop=32, steps=6)
+    trained = train(wanted)
+    assert trained.last < trained.first
+
+
+def schedule(kind: str, **values: Any) -> Schedule:
+    named = {"kind": kind, **values}
+    return Schedule.model_validate({name: {"value": value, "source": "choice"} for name, value in named.items()})
+
+
+@pytest.mark.parametrize(
+    ("says", "losses", "rates"),
+    [
+        (schedule("constant"), [1] * 4, [1, 1, 1, 1]),
+        (schedule("step", factor=0.1, start=2), [1] * 4, [1, 0.1, 0.1, 0.1]),
+        (schedule("linear", start=2), [1] * 6, [1, 1, 0.75, 0.5, 0.25, 0]),
+        # Two epochs without a better loss, then again; never below the least.
+        (schedule("plateau", factor=0.5, patience=2, least=0.3), [3, 2, 2, 2, 1, 1, 1], [1, 1, 1, 0.5, 0.5, 0.5, 0.3]),
+    ],
+    ids=["constant", "step", "linear", "plateau"],
+)
+def test_schedules(says: Schedule, losses: list[float], rates: list[float]) -> None:
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = _scheduler(torch, says, optimiser, 6)
+    found = []
+    for loss in losses:
+        optimiser.step()
+        scheduler.step(*([loss] if says.kind.value == "plateau" else []))
+        found.append(optimiser.param_groups[0]["lr"])
+    assert found == pytest.approx(rates)
+
+
+@pytest.mark.slow
+def test_the_command_trains_a_keras_network(evaluate: Run, photographs: Path, tmp_path: Path) -> None:
+    if importlib.util.find_spec("keras") is None:  # imported, it would load TensorFlow here
+        pytest.skip("keras is an optional dependency")
+    arguments = ("train", "lpienet", "--task", "sidd", "--photographs", photographs, "--out", "out", "--batch", "2",
+                 "--crop", "16", "--steps")  # fmt: skip
+    done = evaluate(*arguments, "2", env={"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert "held-out loss" in done.stdout
+    from safetensors.numpy import load_file
+
+    arrays = load_file(tmp_path / "out" / WEIGHTS)
+    assert sum(array.size for array in arrays.values()) == 133_652
+    again = evaluate(*arguments, "3")
+    assert again.returncode == 2
+    assert "Traceback" not in again.stderr
+    assert "--resume" in again.stderr
+    on = evaluate(*arguments, "3", "--resume", env={"OMP_NUM_THREADS": "1"})
+    assert on.returncode == 0, on.stderr
+    assert "3 steps" in on.stdout
