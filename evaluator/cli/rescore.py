@@ -53,6 +53,9 @@ def command(
     before = store.read(chosen.id, opened.name)
     if not before:
         raise EvaluatorError(f"There are no scorecards in {leaderboards / chosen.id / opened.name}.")
+    # Read first: a damaged file must be said before scorecards are replaced.
+    costs, opinions = store.read_costs(chosen.id), store.read_opinions(chosen.id, opened.name)
+    earlier = store.read_moves(chosen.id, opened.name)
     found = rescore(
         opened,
         submissions,
@@ -70,9 +73,7 @@ def command(
             say(f"{one.submission}: {'scored again' if one.state == 'rescored' else 'up to date, left as it is'}.")
     moves = None
     if any(one.state == "rescored" for one in found):
-        after, costs = store.read(chosen.id, opened.name), store.read_costs(chosen.id)
-        earlier = store.read_moves(chosen.id, opened.name)
-        opinions = store.read_opinions(chosen.id, opened.name)
+        after = store.read(chosen.id, opened.name)
         moves = who_moved(chosen, opened.name, before, after, costs=costs, opinions=opinions, earlier=earlier)
         store.write_moves(moves)
     if output_format == "json":

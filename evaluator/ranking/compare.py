@@ -217,7 +217,7 @@ def _differ(name: str, a: Scorecard, b: Scorecard) -> bool:
 
 
 def _metric(metric: str, old: Result, new: Result, limits: Limits) -> MetricChange:
-    contract = metrics.get(metric).contract
+    contract = _contract(metric, new.card)
     before, after = ({row.case: row.scores[metric] for row in result.cases} for result in (old, new))
     sign = 1 if contract.direction == "higher" else -1
     pairs = {case: (x, after[case]) for case, x in before.items() if _valued(x) and _valued(after[case])}
@@ -266,6 +266,14 @@ def _metric(metric: str, old: Result, new: Result, limits: Limits) -> MetricChan
         case_limit=case_limit,
         problems=tuple(problems),
     )
+
+
+def _contract(metric: str, card: Scorecard) -> Contract:
+    """Return the contract that was kept; a scorecard names all of it, so that no package of the metric is needed."""
+    try:
+        return Contract(**card.metrics[metric].contract)
+    except TypeError:  # it was written by a harness whose contracts said more, or less
+        return metrics.get(metric).contract
 
 
 def _valued(score: Score) -> bool:

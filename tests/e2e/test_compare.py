@@ -164,11 +164,7 @@ def test_opinions_come_into_a_score_of_the_board(evaluate: Run, tiny: Tiny, tmp_
     assert "bad.csv, line 2" in bad.stderr
     assert "Did you mean 'one'" in bad.stderr
     assert "bad.csv, line 3" in bad.stderr
-    for wrong in (
-        ("--kind", "pairs", "--screen"),
-        ("--kind", "ratings", "--prior", "1"),
-        ("--kind", "ratings", "--scale", "5", "1"),
-    ):
+    for wrong in ("pairs --screen", "ratings --prior 1", "ratings --scale 5 1"):
         assert evaluate("opinions", "import", *asked, "--kind", *wrong.split(), "r.csv").returncode == 2
 
 

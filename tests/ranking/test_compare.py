@@ -178,6 +178,18 @@ def test_other_versions_metrics_and_cases_are_named(make: Make) -> None:
         compare(old, make({"a": OLD["a"], "b": OLD["b"], "d": OLD["c"]}))
 
 
+def test_a_metric_whose_package_is_not_here_is_compared_by_the_contract_in_the_scorecard(make: Make) -> None:
+    def renamed(result: Result) -> Result:
+        rows = tuple(replace(row, scores={"pyiqa:none": row.scores[MAE]}) for row in result.cases)
+        results = {"pyiqa:none": result.card.metrics[MAE]}
+        return Result(result.card.model_copy(update={"metrics": results}), rows, None)
+
+    new = {case: (one, 0.5) for case, (one, _) in OLD.items()}
+    found = change(compare(renamed(make(OLD)), renamed(make(new))), "pyiqa:none")
+    assert found.direction == "lower"
+    assert found.gain == pytest.approx(0.03 - 0.5)
+
+
 @pytest.mark.parametrize("limits", [Limits(drop={"psnr.f46": 1}), Limits(case_drop={"psnr.f46": 1})])
 def test_a_limit_on_an_unknown_metric_is_refused(make: Make, limits: Limits) -> None:
     with pytest.raises(EvaluatorError, match=r"'psnr.f46'.*Did you mean 'psnr.f64'"):
