@@ -18,6 +18,9 @@ _VERBS = (
     "check",
     "profile",
     "rank",
+    "compare",
+    "rescore",
+    "opinions",
     "site",
     "audit",
     "phones",
@@ -65,8 +68,8 @@ def cli() -> None:
     evaluate rank --task sidd --split mini            the table
     evaluate site                                     the pages
 
-    `evaluate VERB --help` says more; * marks the verb that may be left out. Exit status: 0 all well; 2 bad use, or
-    something to mend in a submission or in the data.
+    `evaluate VERB --help` says more; * marks the verb that may be left out. Exit status: 0 all well; 1 `compare`
+    found a regression; 2 bad use, or something to mend in a submission or in the data.
     """
 
 

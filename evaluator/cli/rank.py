@@ -33,7 +33,7 @@ def command(*, task: str, split: str | None, leaderboards: Path, output_format: 
             f"There are no scorecards in {leaderboards / chosen.id / name}.{hint} "
             f"Score something: evaluate --task {task} --split {name} SUBMISSION"
         )
-    board = rank(chosen, name, cards, store.read_costs(chosen.id))
+    board = rank(chosen, name, cards, store.read_costs(chosen.id), store.read_opinions(chosen.id, name))
     if output_format == "json":
         print_json(board.to_json())
     else:

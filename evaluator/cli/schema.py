@@ -11,13 +11,15 @@ if TYPE_CHECKING:
 
 
 @click.command("schema")
-@click.argument("what", type=click.Choice(["submission", "task", "scorecard", "cost", "published"]))
+@click.argument(
+    "what", type=click.Choice(["submission", "task", "scorecard", "cost", "published", "opinions", "moves"])
+)
 def command(what: str) -> None:
-    """Print the JSON schema of submission.toml, of a task file, a scorecard, a record of costs or a published table."""
+    """Print the JSON schema of submission.toml, a task file, a scorecard, or one of the records beside scorecards."""
     from evaluator.cli.output import print_json
     from evaluator.efficiency import Cost
     from evaluator.ingest import Manifest
-    from evaluator.results import PublishedTable, Scorecard
+    from evaluator.results import Moves, Opinions, PublishedTable, Scorecard
     from evaluator.tasks import TaskSpec
 
     models: dict[str, type[BaseModel]] = {
@@ -26,5 +28,7 @@ def command(what: str) -> None:
         "scorecard": Scorecard,
         "cost": Cost,
         "published": PublishedTable,
+        "opinions": Opinions,
+        "moves": Moves,
     }
     print_json(models[what].model_json_schema())

@@ -67,7 +67,8 @@ def command(
         print_json({"task": chosen.id, "split": opened.name, "submissions": [describe(o) for o in outcomes]})
     elif any(o.card for o in outcomes):
         store = Store(leaderboards)
-        print_board(rank(chosen, opened.name, store.read(chosen.id, opened.name), store.read_costs(chosen.id)))
+        cards, opinions = store.read(chosen.id, opened.name), store.read_opinions(chosen.id, opened.name)
+        print_board(rank(chosen, opened.name, cards, store.read_costs(chosen.id), opinions))
         say(f"Scorecards: {leaderboards / chosen.id / opened.name}. Pages: `evaluate site`.")
     if any(o.has_errors for o in outcomes):
         raise click.exceptions.Exit(2)

@@ -32,8 +32,8 @@ def _http(url: str) -> str:
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
 LongText = Annotated[str, Field(max_length=4000), AfterValidator(_plain_lines)]
 Url = Annotated[str, Field(max_length=500), AfterValidator(_plain), AfterValidator(_http)]
-RESERVED = ("cases", "index.html")
-"""Names of the harness's own beside the pages of submissions."""
+RESERVED = ("cases", "index.html", "moves.json")
+"""Names of the harness's own beside the pages and the results of submissions."""
 
 
 def _free(identifier: str) -> str:

@@ -14,10 +14,11 @@ from evaluator.metrics import State
 from evaluator.ranking import costs as costing
 from evaluator.ranking.cells import Cell, Column
 from evaluator.ranking.formula import evaluate_formula
-from evaluator.results import MetricResult, Scorecard
+from evaluator.ranking.opinions import opinion_cells
+from evaluator.results import MetricResult, Opinions, Scorecard
 from evaluator.tasks import Task
 from evaluator.tasks.costs import MEASURED_RUNTIME_RATIO, is_cost
-from evaluator.tasks.spec import REPORTED_RUNTIME_RATIO, Derived
+from evaluator.tasks.spec import OPINIONS, REPORTED_RUNTIME_RATIO, Derived
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,13 @@ class Board:
         }
 
 
-def rank(task: Task, split: str, cards: Sequence[Scorecard], costs: Mapping[str, Cost] = MappingProxyType({})) -> Board:
+def rank(
+    task: Task,
+    split: str,
+    cards: Sequence[Scorecard],
+    costs: Mapping[str, Cost] = MappingProxyType({}),
+    opinions: Opinions | None = None,
+) -> Board:
     """Rank scorecards by the task's rule.
 
     Rows that print the same digits in every metric of the rule share a rank. Rows that were scored on other data, by
@@ -140,6 +147,7 @@ def rank(task: Task, split: str, cards: Sequence[Scorecard], costs: Mapping[str,
         split: the split's name.
         cards: the scorecards of that split.
         costs: what the models cost, by submission; see `Store.read_costs`.
+        opinions: what people said, for scores that use it; see `Store.read_opinions`.
     """
     spec = task.spec
     metric_columns = tuple(
@@ -160,7 +168,8 @@ def rank(task: Task, split: str, cards: Sequence[Scorecard], costs: Mapping[str,
             unranked.append(Row(card.submission.id, card, cells | costly, cost, reason=stale))
             continue
         cells = {m: _cell(card.metrics[m]) for m in spec.metrics}
-        cells |= {d.id: _derived(d, cells, card, cost, task) for d in spec.scores}
+        judged = opinion_cells(opinions, card.submission.id)
+        cells |= {d.id: _derived(d, cells | judged, card, cost, task) for d in spec.scores}
         row = Row(card.submission.id, card, cells | costly, cost)
         blocking = next((m for m in spec.ranking.by if _unrankable(cells[m])), None)
         reason = _why(blocking, cells[blocking]) if blocking else costing.over_the_limit(card, cost, spec.cost)
@@ -214,6 +223,8 @@ def _derived(score: Derived, cells: dict[str, Cell], card: Scorecard, cost: Cost
                 )
         elif is_cost(target):
             found = costing.cell(target, card, cost, task.spec.cost)
+        elif target in OPINIONS:
+            found = cells[target]
         else:
             found = cells[target]
             if found.value is None:
@@ -229,7 +240,8 @@ def _derived(score: Derived, cells: dict[str, Cell], card: Scorecard, cost: Cost
 
 
 def _of_cost(target: str, cell: Cell) -> str:
-    return f"{target}: {cell.detail}" if is_cost(target) and not cell.reported else cell.detail
+    named = is_cost(target) or target in OPINIONS
+    return f"{target}: {cell.detail}" if named and not cell.reported else cell.detail
 
 
 def _reported(card: Scorecard, words: str) -> Cell:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from evaluator.efficiency import Runtime
+from evaluator.efficiency import Hardware, Runtime
 from evaluator.findings import Finding
 from evaluator.metrics import Aggregate, Contract, State
 from evaluator.results.provenance import Environment, IsolationInfo
@@ -69,6 +69,18 @@ class MetricResult(_Strict):
         return cls(**asdict(aggregate), contract=asdict(contract))
 
 
+class KeptRun(_Strict):
+    """The run that made the outputs, where they were kept and scored again without it."""
+
+    started: str
+    evaluator: str
+    hardware: Hardware
+    outputs_sha256: str
+    """sha256 over the sha256 of every output: those that were scored then, and again now."""
+    rules_digest: str
+    """The rules by which they were scored before."""
+
+
 class GroupMean(_Strict):
     """One metric over the cases of one group."""
 
@@ -100,6 +112,8 @@ class Scorecard(_Strict):
     environment: Environment
     isolation: IsolationInfo | None = None
     """None in scorecards from before there was any."""
+    kept_run: KeptRun | None = None
+    """For scores of kept outputs, the run that `runtime` and `isolation` are of. `environment` is of the scores."""
     cases_sha256: str
     """sha256 of the per-case table."""
     started: str

@@ -1,6 +1,7 @@
 """The layout of a leaderboards folder.
 
-`<task>/<split>/<submission>/scorecard.json` and `cases.csv`; `costs/<task>/<submission>.json`, for all splits.
+`<task>/<split>/<submission>/scorecard.json` and `cases.csv`; `<task>/<split>/moves.json`;
+`costs/<task>/<submission>.json`, for all splits; `opinions/<task>/<split>.json`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,17 +22,34 @@ from pydantic import BaseModel
 from evaluator.efficiency import cost
 from evaluator.efficiency.cost import Cost
 from evaluator.findings import EvaluatorError
+from evaluator.results import moves as moving
+from evaluator.results import opinions as judging
 from evaluator.results.cases import CaseRow, read_cases
+from evaluator.results.moves import Moves
+from evaluator.results.opinions import Opinions
 from evaluator.results.scorecard import SCHEMA_VERSION, Scorecard
 
 CARD = "scorecard.json"
 CASES = "cases.csv"
 JOURNAL = "journal.jsonl"
+RESCORE_JOURNAL = "rescore.jsonl"
 OUTPUTS = "outputs"
 SITE = "site"
 COSTS = "costs"
+OPINIONS = "opinions"
+MOVES = "moves.json"
 
 Record = TypeVar("Record", bound=BaseModel)
+Of = TypeVar("Of", Moves, Opinions)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A scorecard with its per-case table, and what the model costs where that is known."""
+
+    card: Scorecard
+    cases: tuple[CaseRow, ...]
+    cost: Cost | None
 
 
 class Store:
@@ -103,20 +122,83 @@ class Store:
         """
         return {path.stem: _load_cost(path, task) for path in sorted((self.root / COSTS / task).glob("[!.]*.json"))}
 
+    def moves_file(self, task: str, split: str) -> Path:
+        """Return the file that says who moved when a split was last scored by new rules."""
+        return self.root / task / split / MOVES
+
+    def write_moves(self, record: Moves) -> Path:
+        """Write who moved, in one step; return the file's path."""
+        path = self.moves_file(record.task, record.split)
+        write_atomically(path, _json(record))
+        return path
+
+    def read_moves(self, task: str, split: str) -> Moves | None:
+        """Return who moved when the split was last scored by new rules, or None if that never was.
+
+        Raises:
+            EvaluatorError: the file is damaged, of another schema version, or of another task or split.
+        """
+        path = self.moves_file(task, split)
+        again = "Delete the file: it is written anew when scorecards are scored again (evaluate rescore)"
+        return _load_of(Moves, path, moving.SCHEMA_VERSION, again, (task, split))
+
+    def opinions_file(self, task: str, split: str) -> Path:
+        """Return the file of what people said of a split's outputs."""
+        return self.root / OPINIONS / task / f"{split}.json"
+
+    def write_opinions(self, record: Opinions) -> Path:
+        """Write what people said, in one step; return the file's path."""
+        path = self.opinions_file(record.task, record.split)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, _json(record))
+        return path
+
+    def read_opinions(self, task: str, split: str) -> Opinions | None:
+        """Return what people said of a split's outputs, or None if nobody was asked.
+
+        Raises:
+            EvaluatorError: the file is damaged, of another schema version, or of another task or split.
+        """
+        again = "Import the opinions again (evaluate opinions import)"
+        return _load_of(Opinions, self.opinions_file(task, split), judging.SCHEMA_VERSION, again, (task, split))
+
     def read_cases(self, card: Scorecard) -> list[CaseRow]:
         """Return a scorecard's per-case table.
 
         Raises:
             EvaluatorError: it is missing, damaged, or was changed since it was written.
         """
-        path = self.folder(card.task, card.split, card.submission.id) / CASES
-        try:
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != card.cases_sha256:
-                raise ValueError("it is not the table that the scorecard was written with")
-            return read_cases(data.decode("utf-8"))
-        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            raise EvaluatorError(f"{path} cannot be used ({error}). Score the submission again.") from None
+        return _load_cases(self.folder(card.task, card.split, card.submission.id) / CASES, card)
+
+
+def find_cards(path: Path) -> list[Path]:
+    """Return the scorecards that a path means: itself, or those of a folder: of a result, a split, a task or all."""
+    if not path.is_dir():
+        return [path]
+    return sorted(found for pattern in ("", "*/", "*/*/", "*/*/*/") for found in path.glob(pattern + CARD))
+
+
+def read_result(path: Path) -> Result:
+    """Read one result from its place in a folder of results, or from a copy of its two files.
+
+    Costs are read from the `costs` of the folder of results, so a copy elsewhere has none.
+
+    Args:
+        path: a scorecard, with its `cases.csv` beside; or a folder with one scorecard in it.
+
+    Raises:
+        EvaluatorError: there is none, or several; or a file is missing, damaged or of another schema version.
+    """
+    found = find_cards(path)
+    if len(found) != 1:
+        some = f"{len(found)} scorecards: {', '.join(str(p.parent) for p in found[:5])}" if found else "no scorecard"
+        raise EvaluatorError(f"{path} holds {some}. Name one, such as leaderboards/TASK/SPLIT/SUBMISSION/{CARD}.")
+    (file,) = found
+    card = _load_card(file)
+    cases = tuple(_load_cases(file.parent / CASES, card))
+    place = file.resolve().parts[-4:-1]
+    home = file.resolve().parents[3] if place == (card.task, card.split, card.submission.id) else None
+    return Result(card, cases, Store(home).read_cost(card.task, card.submission.id) if home else None)
 
 
 def _no_constant(name: str) -> float:
@@ -125,6 +207,16 @@ def _no_constant(name: str) -> float:
 
 def _json(record: BaseModel) -> str:
     return json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _load_cases(path: Path, card: Scorecard) -> list[CaseRow]:
+    try:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != card.cases_sha256:
+            raise ValueError("it is not the table that the scorecard was written with")
+        return read_cases(data.decode("utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise EvaluatorError(f"{path} cannot be used ({error}). Score the submission again.") from None
 
 
 def _load_card(path: Path) -> Scorecard:
@@ -138,6 +230,15 @@ def _load_cost(path: Path, task: str) -> Cost:
             f"{path} holds the costs of {record.task}/{record.submission}: it was renamed or moved. "
             "Put it back, or profile the model again: evaluate profile"
         )
+    return record
+
+
+def _load_of(model: type[Of], path: Path, known: int, again: str, of: tuple[str, str]) -> Of | None:
+    if not path.is_file():
+        return None
+    record = _load(model, path, known, again)
+    if (record.task, record.split) != of:
+        raise EvaluatorError(f"{path} is of {record.task}/{record.split}: it was renamed or moved. {again}.")
     return record
 
 

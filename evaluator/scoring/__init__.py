@@ -2,11 +2,13 @@
 
 from evaluator.scoring.conformance import conformance
 from evaluator.scoring.detections import DetectionScores, score_detections
-from evaluator.scoring.engine import Outcome, Progress, check, score
+from evaluator.scoring.engine import Outcome, check, score
 from evaluator.scoring.jobs import CaseResult
 from evaluator.scoring.opening import Permissions
 from evaluator.scoring.overview import Overview, all_baselines, overview, scoreable_baselines
 from evaluator.scoring.profile import Profile
+from evaluator.scoring.rescore import Rescored, rescore
+from evaluator.scoring.running import Progress
 from evaluator.scoring.sharp import sharp
 from evaluator.scoring.spread import Spread, spread
 
@@ -18,11 +20,13 @@ __all__ = [
     "Permissions",
     "Profile",
     "Progress",
+    "Rescored",
     "Spread",
     "all_baselines",
     "check",
     "conformance",
     "overview",
+    "rescore",
     "score",
     "score_detections",
     "scoreable_baselines",

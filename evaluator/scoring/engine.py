@@ -6,13 +6,12 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,6 @@ from evaluator.efficiency import summarise
 from evaluator.findings import EvaluatorError, Finding, has_errors
 from evaluator.ingest import Submission
 from evaluator.metrics import Aggregate, State
-from evaluator.metrics.lpips_net import limit_threads
 from evaluator.results import (
     CaseRow,
     DatasetInfo,
@@ -36,43 +34,13 @@ from evaluator.results import (
 )
 from evaluator.results.store import JOURNAL
 from evaluator.scoring import suspicions
-from evaluator.scoring.jobs import CaseJob, CaseResult, ModelOutputs, run_case
+from evaluator.scoring.jobs import CaseResult, ModelOutputs, Provider
 from evaluator.scoring.journal import Journal
 from evaluator.scoring.opening import NONE, Opened, Opener, Permissions
 from evaluator.scoring.profile import Subject, count_scored
+from evaluator.scoring.running import Progress, closing, is_large, run_jobs, take_over
 from evaluator.scoring.try_model import try_model
 from evaluator.tasks import Split
-
-_IN_FLIGHT = 4  # jobs per worker handed to the executor at once: enough to keep it busy, few enough to hold in memory
-_GROUP = 8  # submissions scored in one pass over the references: each has a worker process for each thread
-_RESUME_LIMIT = 2**31
-_COMPILE_FROM = 16_000_000
-"""Pixels of a split from which on integer outputs are scored by the compiled metrics: it depends on the split alone, so
-that a submission gets the same digits in every run. Below, compiling would take longer than it saves."""
-
-
-class Progress(Protocol):
-    """Told how a run goes on."""
-
-    def begin(self, total: int, resumed: int) -> None:
-        """The run starts: cases in all, and those that the journal already has."""
-        ...
-
-    def advance(self, count: int) -> None:
-        """So many more cases are finished (a case counts once for each submission)."""
-        ...
-
-    def end(self) -> None:
-        """The run is over."""
-        ...
-
-
-class _Silent:
-    def begin(self, total: int, resumed: int) -> None: ...
-
-    def advance(self, count: int) -> None: ...
-
-    def end(self) -> None: ...
 
 
 @dataclass
@@ -108,6 +76,13 @@ class _Entry:
     @property
     def submission(self) -> Submission:
         return self.opened.submission
+
+    @property
+    def provider(self) -> Provider:
+        return self.opened.provider
+
+    def finish(self) -> None:
+        self.opened.workers.close()
 
 
 def score(
@@ -146,8 +121,8 @@ def score(
         entries = [e for e in opened if not e.submission.rejected]
         for entry in entries:
             _resume(entry, split, store)
-        with _closing(entries):
-            _run(entries, split, split.task.spec.metrics, workers=workers, executor=executor, progress=progress)
+        with closing(entries):
+            run_jobs(entries, split, split.task.spec.metrics, workers=workers, executor=executor, progress=progress)
             _suspect(entries, split)
             _note_replaced(entries, split, store, leaderboards)
             for entry in entries:
@@ -195,7 +170,7 @@ def _read_only(
 ) -> None:
     """Read the outputs and note what is wrong with them, without scoring."""
     if entries:
-        _run(entries, split, (), workers=workers, executor=executor, progress=progress)
+        run_jobs(entries, split, (), workers=workers, executor=executor, progress=progress)
     _suspect([entry for entry in entries if not entry.submission.rejected], split)
     for entry in entries:
         entry.outcome.findings = _findings(entry, split)
@@ -252,106 +227,8 @@ def _resume(entry: _Entry, split: Split, store: Store) -> None:
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     folder = store.folder(split.task.id, split.name, entry.submission.id)
     entry.journal = Journal(folder / JOURNAL, key, entry.submission.id)
-    for case, result in entry.journal.open().items():
-        # A case without an output costs nothing to look at again, and its output may have come since.
-        known = case in split.case_ids and bool(result.output)
-        known = known and not any(s.state is State.UNAVAILABLE for s in result.scores.values())
-        if known and entry.opened.provider.unchanged(case, result.output, result.output_sha256, _RESUME_LIMIT):
-            entry.done[case] = result
+    take_over(entry, entry.journal, split)
     entry.outcome.resumed = len(entry.done)
-
-
-@contextmanager
-def _closing(entries: Sequence[_Entry]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        for entry in entries:
-            if entry.journal:
-                entry.journal.close()
-
-
-def _run(
-    entries: Sequence[_Entry],
-    split: Split,
-    metric_ids: Sequence[str],
-    *,
-    workers: int,
-    executor: Executor | None,
-    progress: Progress | None,
-) -> None:
-    """Do all jobs that are left; the results lie in the entries' `done`."""
-    progress = progress or _Silent()
-    resumed = sum(len(entry.done) for entry in entries)
-    progress.begin(total=len(entries) * len(split.case_ids), resumed=resumed)
-    with _executor(executor, workers) as pool:
-        compiled = bool(metric_ids) and _is_large(split)
-        waiting: set[Future[dict[int, CaseResult]]] = set()
-        window = _IN_FLIGHT * max(1, workers)
-        try:
-            for first in range(0, len(entries), _GROUP):
-                group = range(first, min(first + _GROUP, len(entries)))
-                for job in _jobs(entries, group, split, metric_ids, compiled=compiled):
-                    waiting.add(pool.submit(run_case, job))
-                    while len(waiting) >= window:
-                        waiting = _collect(waiting, entries, progress)
-                while waiting:
-                    waiting = _collect(waiting, entries, progress)
-                for number in group:
-                    entries[number].opened.workers.close()
-        finally:
-            for future in waiting:
-                future.cancel()
-            progress.end()
-
-
-def _is_large(split: Split) -> bool:
-    return split.pixels >= _COMPILE_FROM
-
-
-def _jobs(
-    entries: Sequence[_Entry], group: range, split: Split, metric_ids: Sequence[str], *, compiled: bool
-) -> Iterator[CaseJob]:
-    for case in split.case_ids:
-        # By number, not by id: a rejected submission may have the id of another.
-        pending = {number: entries[number].opened.provider for number in group if case not in entries[number].done}
-        if pending:
-            yield CaseJob(split, case, pending, metric_ids, compiled)
-
-
-def _collect(
-    waiting: set[Future[dict[int, CaseResult]]], entries: Sequence[_Entry], progress: Progress
-) -> set[Future[dict[int, CaseResult]]]:
-    finished, rest = wait(waiting, return_when=FIRST_COMPLETED)
-    # Those that failed come last, so that nothing that was finished is lost with them.
-    for future in sorted(finished, key=lambda f: f.exception() is not None):
-        results = future.result()
-        for number, result in results.items():
-            entry = entries[number]
-            entry.done[result.case] = result
-            if entry.journal:
-                entry.journal.append(result)
-        progress.advance(len(results))
-    return set(rest)
-
-
-@contextmanager
-def _executor(given: Executor | None, workers: int) -> Iterator[Executor]:
-    if given is not None:
-        yield given
-        return
-    import cv2
-
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # the workers are the parallelism
-    limit_threads(1)
-    pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="score")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        cv2.setNumThreads(before)
-        limit_threads(None)
 
 
 def _findings(entry: _Entry, split: Split) -> tuple[Finding, ...]:
@@ -394,31 +271,40 @@ def _suspect(entries: Sequence[_Entry], split: Split) -> None:
 def _scorecard(
     entry: _Entry, split: Split, started: datetime, wall_time_s: float, leaderboards: Path
 ) -> tuple[Scorecard, str]:
-    spec = split.task.spec
     results = [entry.done[case] for case in split.case_ids]
-    table = write_cases([CaseRow(r.case, r.output, r.output_sha256, r.scores) for r in results], spec.metrics)
-    lost = any(s.state in (State.MISSING, State.INVALID, State.FAILED) for r in results for s in r.scores.values())
+    fields, table = scored(results, split)
     timed = [r for r in results if r.runtime_s is not None]
     card = Scorecard(
-        status="incomplete" if lost else "complete",
-        task=spec.id,
+        **fields,
+        task=split.task.id,
         split=split.name,
         submission=_describe(entry, results, leaderboards),
         dataset=DatasetInfo(digest=split.digest, cases=len(results)),
-        protocol=spec.protocol.model_dump(mode="json"),
-        rules_digest=split.task.rules_digest(),
-        metrics={m: MetricResult.of(a, metrics.get(m).contract) for m, a in _aggregates(results, split).items()},
-        groups=_groups(results, split),
-        arithmetic="compiled" if _is_large(split) else "plain",
         runtime=summarise([r.runtime_s for r in timed if r.runtime_s is not None], [r.pixels for r in timed]),
         findings=_findings(entry, split),
-        environment=environment(spec.metrics),
         isolation=entry.opened.isolation_info(_stops(results)),
-        cases_sha256=hashlib.sha256(table.encode()).hexdigest(),
         started=started.isoformat(timespec="seconds"),
         wall_time_s=round(wall_time_s, 3),
     )
     return card, table
+
+
+def scored(results: Sequence[CaseResult], split: Split) -> tuple[dict[str, Any], str]:
+    """Return the fields of a scorecard that follow from its cases and the rules, and the per-case table."""
+    spec = split.task.spec
+    table = write_cases([CaseRow(r.case, r.output, r.output_sha256, r.scores) for r in results], spec.metrics)
+    lost = any(s.state in (State.MISSING, State.INVALID, State.FAILED) for r in results for s in r.scores.values())
+    fields = {
+        "status": "incomplete" if lost else "complete",
+        "protocol": spec.protocol.model_dump(mode="json"),
+        "rules_digest": split.task.rules_digest(),
+        "metrics": {m: MetricResult.of(a, metrics.get(m).contract) for m, a in _aggregates(results, split).items()},
+        "groups": _groups(results, split),
+        "arithmetic": "compiled" if is_large(split) else "plain",
+        "environment": environment(spec.metrics),
+        "cases_sha256": hashlib.sha256(table.encode()).hexdigest(),
+    }
+    return fields, table
 
 
 def _stops(results: Sequence[CaseResult]) -> tuple[str, ...]:
@@ -449,7 +335,6 @@ def _groups(results: Sequence[CaseResult], split: Split) -> dict[str, dict[str, 
 
 def _describe(entry: _Entry, results: Sequence[CaseResult], leaderboards: Path) -> SubmissionInfo:
     submission, manifest = entry.submission, entry.submission.manifest
-    outputs = "".join(f"{r.output_sha256 or r.case + ': none'}\n" for r in results)
     links = manifest.links.model_dump(exclude_none=True)
     return SubmissionInfo(
         id=submission.id,
@@ -461,7 +346,12 @@ def _describe(entry: _Entry, results: Sequence[CaseResult], leaderboards: Path) 
         links=links,
         kind=manifest.kind,
         baseline=submission.is_baseline,
-        digest=entry.opened.digest or hashlib.sha256(outputs.encode()).hexdigest(),
+        digest=entry.opened.digest or digest_of_outputs([(r.case, r.output_sha256) for r in results]),
         source=_where(submission, leaderboards),
         reported=manifest.reported.model_dump(exclude_none=True),
     )
+
+
+def digest_of_outputs(outputs: Sequence[tuple[str, str]]) -> str:
+    """Return the sha256 over the sha256 of every output, given by case; empty where a case has none."""
+    return hashlib.sha256("".join(f"{sha256 or case + ': none'}\n" for case, sha256 in outputs).encode()).hexdigest()

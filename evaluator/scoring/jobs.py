@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluator import metrics
-from evaluator.findings import Finding, has_errors
+from evaluator.findings import EvaluatorError, Finding, has_errors
 from evaluator.images import Pixels, encode_npy
 from evaluator.ingest import Expected, Reading, Submission, examine
 from evaluator.ingest.sources import TooLarge
 from evaluator.metrics import SHARP_REGION, Score, State
+from evaluator.results import CaseRow
 from evaluator.runners import ModelRunner, RunFailed, Workers, read_output
 from evaluator.scoring.suspicions import look
 from evaluator.tasks import Split, to_target, to_working
@@ -115,6 +116,49 @@ class ModelOutputs:
     def unchanged(self, case: str, output: str, sha256: str, byte_limit: int) -> bool:
         """See `Provider`: the model itself is part of the journal's key."""
         return True
+
+
+@dataclass(frozen=True)
+class KeptOutputs:
+    """Outputs that a model made in an earlier run, as they were kept then."""
+
+    folder: Path
+    rows: Mapping[str, CaseRow]
+    """What was scored then, by case."""
+    said: Mapping[str, tuple[Finding, ...]]
+    """What was found then that the outputs do not show: why a case has none, by case; of the output, by its name."""
+    by_a_team: bool = False
+    """Not looked at again: what the earlier run saw stands in its findings."""
+
+    def output(self, split: Split, case: str, expected: Expected) -> Output:
+        """See `Provider`.
+
+        Raises:
+            EvaluatorError: the output was changed since it was looked for.
+        """
+        row = self.rows[case]
+        if not row.output:
+            return Output("", Reading(None, "", self.said.get(case, ())), State.FAILED)
+        data = self._read(row.output)
+        if data is None or hashlib.sha256(data).hexdigest() != row.output_sha256:
+            raise EvaluatorError(f"{self.folder / row.output} was changed while it was in use.")
+        # Its digest is that of bytes which this process wrote itself.
+        reading = examine(data, row.output, expected, sha256=row.output_sha256)
+        reading = replace(reading, findings=(*reading.findings, *self.said.get(row.output, ())))
+        return Output(row.output, reading, State.OK if reading.pixels else State.INVALID)
+
+    def unchanged(self, case: str, output: str, sha256: str, byte_limit: int) -> bool:
+        """See `Provider`."""
+        if output != self.rows[case].output:
+            return False
+        data = self._read(output) if output else b""
+        return not output or (data is not None and hashlib.sha256(data).hexdigest() == sha256)
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError:
+            return None
 
 
 _SEAM = 2 / 255

@@ -80,7 +80,7 @@ def _board(store: Store, task: str, split: str, own: Mapping[str, Task]) -> Boar
             "Name its file: evaluate site --task FILE.toml"
         )
     chosen = own.get(task) or load_task(task)
-    return rank(chosen, split, store.read(task, split), store.read_costs(task))
+    return rank(chosen, split, store.read(task, split), store.read_costs(task), store.read_opinions(task, split))
 
 
 def _environment() -> Environment:

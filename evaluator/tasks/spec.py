@@ -31,9 +31,12 @@ GENERATOR_NAMES = (
     "under_exposed_boxes",
 )
 """Generators of `evaluator.tasks.mini`, named here so that a task file is checked without loading them."""
-RESERVED = ("site", "outputs", "published", "costs")
+RESERVED = ("site", "outputs", "published", "costs", "opinions")
 FORMULA_FUNCTIONS = frozenset({"min", "max", "exp", "log", "sqrt"})
 REPORTED_RUNTIME_RATIO = "reported.runtime_ratio"
+MOS, BRADLEY_TERRY = "opinion.mos", "opinion.bt"
+OPINIONS = (MOS, BRADLEY_TERRY)
+"""Numbers from what people said: a mean opinion score, and a strength from choices between two."""
 _FORMULA_LIMIT = 500
 _ARITHMETIC = (
     ast.Expression,
@@ -160,7 +163,7 @@ class Derived(_Strict):
     """Name in the formula → metric id; or a cost at the size that the task shows: `measured.runtime_ratio` (the
     reported one where nothing was measured), `measured.runtime_ms`, `measured.memory_mb`, `cost.parameters`,
     `cost.macs`, `cost.flops`, `cost.tf_profiler_flops`, `cost.size_bytes`, `phone.DEVICE.latency_ms`; or
-    `reported.runtime_ratio` (from the submission's manifest)."""
+    `reported.runtime_ratio` (from the submission's manifest); or `opinion.mos`, `opinion.bt` (`evaluate opinions`)."""
     direction: Literal["higher", "lower"] = "higher"
     decimals: int = 2
 
@@ -314,7 +317,8 @@ class TaskSpec(_Strict):
             raise ValueError(f"the id {self.id!r} is the harness's own folder in the results; choose another")
         known = metrics.ids()
         derived = [target for score in self.scores for target in score.where.values()]
-        derived = [target for target in derived if target != REPORTED_RUNTIME_RATIO and not is_cost(target)]
+        no_metrics = (REPORTED_RUNTIME_RATIO, *OPINIONS)
+        derived = [target for target in derived if target not in no_metrics and not is_cost(target)]
         for metric in (*self.metrics, *self.ranking.by, *derived):
             if metrics.is_further(metric) or metric in metrics.set_contracts():
                 _check_further(metric)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.scoring import engine
+from evaluator.scoring import running
 from evaluator.scoring.jobs import CaseJob, CaseResult, PrecomputedOutputs
 
 
@@ -46,7 +46,7 @@ def stop() -> Callable[[int], Stop]:
 def jobs_done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """The (submission, case) of each score that a run computes, as it goes on."""
     done: list[tuple[str, str]] = []
-    real = engine.run_case
+    real = running.run_case
 
     def counted(job: CaseJob) -> dict[int, CaseResult]:
         for provider in job.providers.values():
@@ -56,7 +56,7 @@ def jobs_done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
             done.append((path.name, job.case))
         return real(job)
 
-    monkeypatch.setattr(engine, "run_case", counted)
+    monkeypatch.setattr(running, "run_case", counted)
     return done
 
 

@@ -20,7 +20,7 @@ from evaluator.findings import EvaluatorError
 from evaluator.images import Pixels, encode_png, read_image
 from evaluator.metrics import Score, State
 from evaluator.results import CaseRow, read_cases
-from evaluator.scoring import check, engine, score
+from evaluator.scoring import check, running, score
 from evaluator.tasks import Split, load_task
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def test_a_large_split_is_scored_by_the_compiled_metrics_and_the_card_says_so(
     folder = tiny.outputs("team")
     cards = []
     for size in (tiny.split.pixels + 1, tiny.split.pixels):
-        monkeypatch.setattr(engine, "_COMPILE_FROM", size)
+        monkeypatch.setattr(running, "_COMPILE_FROM", size)
         (outcome,) = score([folder], tiny.split, leaderboards=tmp_path / str(size))
         assert outcome.card
         cards.append(outcome.card)

@@ -14,7 +14,7 @@ from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import Pixels, encode_png
 from evaluator.metrics import Score, State
 from evaluator.results import Store
-from evaluator.scoring import CaseResult, Outcome, engine, score
+from evaluator.scoring import CaseResult, Outcome, running, score
 from evaluator.scoring.jobs import CaseJob
 from evaluator.scoring.journal import Journal
 from evaluator.tasks import Split
@@ -212,14 +212,14 @@ class AtOnce(Executor):
 def test_what_was_finished_is_kept_though_another_case_of_the_batch_failed(
     tiny: Tiny, boards: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = engine.run_case
+    real = running.run_case
 
     def shaky(job: CaseJob) -> dict[int, CaseResult]:
         if job.case == "a-2":
             raise RuntimeError("a fault of the program")
         return real(job)
 
-    monkeypatch.setattr(engine, "run_case", shaky)
+    monkeypatch.setattr(running, "run_case", shaky)
     with pytest.raises(RuntimeError, match="a fault of the program"):
         score([tiny.outputs("team")], tiny.split, leaderboards=boards, executor=AtOnce())
     kept = {json.loads(line)["case"] for line in path.read_text().splitlines()[1:]}

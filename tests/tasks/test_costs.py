@@ -49,7 +49,7 @@ def test_a_task_file_without_the_table_has_rules() -> None:
     assert spec is not None
     assert spec.cost == CostRules()
     assert spec.cost.size in spec.cost.sizes
-    assert "costs" in RESERVED
+    assert {"costs", "opinions"} <= set(RESERVED)
 
 
 def test_the_rules_of_costs_are_none_of_the_rules_of_scores(tiny: Tiny) -> None:
