@@ -104,7 +104,7 @@ def _cell(cell: Cell, column: Column) -> str:
 
 def notes(board: Board) -> list[str]:
     """Return the lines below a board: the rule, what marks mean, why rows have no rank."""
-    lines = [" ".join(board.task.spec.ranking.sentences())]
+    lines = [" ".join(board.sentences())]
     if board.infinite_cases():
         lines.append(f"* {board.infinite_cases()}")
     if board.uses_reported():

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from evaluator.findings import Finding
-from evaluator.tasks import Protocol, Ranking, TaskSpec
+from evaluator.tasks import Protocol, TaskSpec
 from evaluator.typed_toml import parse_toml
 from support import TOML
 
@@ -191,10 +191,15 @@ def test_protocol_is_told_in_words(fields: dict[str, Any], words: str) -> None:
     assert words in " ".join(Protocol.model_validate(fields).sentences())
 
 
+def ranked(ranking: dict[str, Any], **more: Any) -> TaskSpec:
+    """The tiny task with another rule."""
+    return TaskSpec.model_validate(tomllib.loads(TOML) | {"ranking": ranking} | more)
+
+
 def test_ranking_is_told_in_words() -> None:
     by = tomllib.loads('by = ["psnr.f64", "rmse_rel", "mae"]')["by"]
-    words = Ranking(by=by).sentences()
+    words = ranked({"by": by}).rule_sentences()
     assert words[0].startswith("Ranked by psnr.f64 (higher is better), then ")
     assert "mae (lower is better)" in words[0]
     assert "not ranked" in words[-1]
-    assert "worst value" in Ranking(by=by, missing="worst").sentences()[-1]
+    assert "worst value" in ranked({"by": by, "missing": "worst"}).rule_sentences()[-1]
