@@ -43,6 +43,11 @@ def mean_rank(oriented: Sequence[Floats]) -> Floats:
     return means
 
 
+def mean_rank_of(ordered: Sequence[Floats]) -> Floats:
+    """Return ranks by keys, `(R, S)`; rows that are equal in all share the mean of their places."""
+    return _ranks(ordered, shared_mean=True)
+
+
 def places(ordered: Sequence[Floats]) -> NDArray[np.int64]:
     """Return ranks from 1 by keys, `(R, S)`; rows that are equal in all share the first of their places."""
     return _ranks(ordered, shared_mean=False).astype(np.int64)
