@@ -113,8 +113,12 @@ def table(
 
 def markdown(found: Overview) -> str:
     """Return the table as the document that ships: scores, then run times, then what is missing."""
+    from evaluator.ranking import markdown_lines
+
     heads = [f"{task}<br>{metric}" for task, metric in found.heads.items()]
-    rule = "|---|---|" + "---:|" * len(heads)
+    scores = ([f"`{name}`", how, *(e.reason or e.text for e in row)] for name, how, row in found.rows())
+    times = ([f"`{name}`", *(seconds(e.seconds) for e in row)] for name, _, row in found.rows())
+    numeric = [True] * len(heads)
     lines = [
         "# Baselines on the mini splits" if found.split == "mini" else f"# Baselines on the split {found.split}",
         "",
@@ -122,17 +126,13 @@ def markdown(found: Overview) -> str:
         "",
         "## Scores",
         "",
-        f"| baseline | method | {' | '.join(heads)} |",
-        rule,
-        *(f"| `{name}` | {how} | {' | '.join(e.reason or e.text for e in row)} |" for name, how, row in found.rows()),
+        *markdown_lines(["baseline", "method", *heads], scores, [False, False, *numeric]),
         "",
         "## Run time, seconds per megapixel",
         "",
         "Beside other work on one machine: an order of magnitude, no ranking figure.",
         "",
-        f"| baseline | {' | '.join(found.heads)} |",
-        "|---|" + "---:|" * len(heads),
-        *(f"| `{name}` | {' | '.join(seconds(e.seconds) for e in row)} |" for name, _, row in found.rows()),
+        *markdown_lines(["baseline", *found.heads], times, [False, *numeric]),
     ]
     missing = [f"- {line}" for line in found.missing()]
     return "\n".join([*lines, *(["", "## Missing", "", *missing] if missing else [])]) + "\n"

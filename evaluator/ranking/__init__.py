@@ -1,4 +1,4 @@
-"""Rank scorecards by a task's rules, and say how sure that is; audit published tables, set measured rows beside them."""
+"""Rank scorecards by a task's rules and say how sure that is; audit published tables, set measured rows beside."""
 
 from evaluator.ranking.audit import audit
 from evaluator.ranking.beside import Pair, beside
@@ -7,6 +7,7 @@ from evaluator.ranking.cells import Cell, Column
 from evaluator.ranking.formula import evaluate_formula
 from evaluator.ranking.remarks import Remark, Verdict
 from evaluator.ranking.sensitivity import Agreement, Sensitivity, sensitivity
+from evaluator.ranking.table import Table, board_table, latex_text, markdown_lines, markdown_text
 from evaluator.ranking.uncertainty import Neighbours, Pairs, RowUncertainty, Span, Uncertainty, uncertainty
 
 __all__ = [
@@ -22,11 +23,16 @@ __all__ = [
     "RowUncertainty",
     "Sensitivity",
     "Span",
+    "Table",
     "Uncertainty",
     "Verdict",
     "audit",
     "beside",
+    "board_table",
     "evaluate_formula",
+    "latex_text",
+    "markdown_lines",
+    "markdown_text",
     "rank",
     "sensitivity",
     "uncertainty",

@@ -312,7 +312,7 @@ def _behind(gate: Gate, cell: Cell, column: Column) -> str:
     else:
         inside = printed >= bound if gate.at_least is not None else printed <= bound
     unit = f" {column.unit}" if column.unit else ""
-    return "" if inside else f"{column.id} {cell.text(column)}{unit} is {gate.beyond} {bound:.12g}{unit}: the gate"
+    return "" if inside else f"{column.id} {cell.text(column)} is {gate.beyond} {bound:.12g}{unit}: the gate"
 
 
 def _printed(cell: Cell, column: Column) -> float:

@@ -138,9 +138,9 @@ def uncertainty(
     """Return how sure a board's scores and ranks are.
 
     Intervals are 2.5 % and 97.5 % quantiles over resamples of the cases (percentile bootstrap), drawn once for all
-    rows; in each, metrics are aggregated as their contracts say and rows are ranked by the board's rule, digits as printed.
-    Costs and what teams reported stay as they are. Cases that an aggregate leaves out (identical, not applicable) are
-    left out of it in every resample, too. A metric that has no number on the board has no interval.
+    rows; in each, metrics are aggregated as their contracts say and rows are ranked by the board's rule, digits as
+    printed. Costs and what teams reported stay as they are. Cases that an aggregate leaves out (identical, not
+    applicable) are left out of it in every resample, too. A metric that has no number on the board has no interval.
 
     Two neighbours are apart if the upper one is better case by case in what the rule ranks by first, by a paired
     two-sided Wilcoxon test at 5 % after Holm's correction; a group ends where neighbours are apart. Rows that share a
@@ -183,7 +183,7 @@ def uncertainty(
         neighbours,
         _groups(rows, neighbours),
         pairs,
-        tuple(filter(None, notes)),
+        notes,
     )
 
 
@@ -251,9 +251,10 @@ def _tuples(matrix: NDArray[Any]) -> tuple[tuple[Any, ...], ...]:
 def _on_intervals(joined: PerCase, resamples: int, seed: int) -> str:
     count = len(joined.cases)
     fixed = " Costs and what teams reported are held fixed." if joined.board.task.spec.scores else ""
+    number = f"{count:,} case{'' if count == 1 else 's'}"
     return (
-        f"Intervals are of {LEVEL:.0%}, over {resamples:,} resamples of the {count:,} case{'' if count == 1 else 's'} "
-        f"(percentile bootstrap, the same resamples for all rows, seed {seed}); cases count as independent, and those "
+        f"Intervals are of {LEVEL * 100:g} %, over {resamples:,} resamples of the {number} (percentile bootstrap, the"
+        f" same resamples for all rows, seed {seed}); cases count as independent, and those "
         f"that a mean leaves out are left out of it in each resample.{fixed}"
     )
 
@@ -264,5 +265,5 @@ def _on_tests(tested: str, board: Board) -> str:
     what = "the mean of its ranks" if tested == MEAN_RANK else tested
     return (
         f"Rows of a group cannot be told apart from their neighbours by {what}, case by case (two-sided Wilcoxon "
-        f"signed-rank tests at {1 - LEVEL:.0%}, Holm's correction)."
+        f"signed-rank tests at {round(100 * (1 - LEVEL))} %, Holm's correction)."
     )
