@@ -139,7 +139,8 @@ def aggregate(contract: Contract, values: Floats, weights: Floats) -> Floats:
     forth, back = transforms(contract)
     infinite = np.isinf(values)
     counted = np.isfinite(values) | (infinite if contract.aggregation == "pooled" else False)
-    terms = np.where(counted, forth(np.where(counted, values, 1.0)), 0.0)
+    with np.errstate(all="ignore"):
+        terms = np.where(counted, forth(np.where(counted, values, 1.0)), 0.0)
     total = weights @ terms
     number = weights.sum(axis=1, keepdims=True) if counted.all() else weights @ counted.astype(np.float64)
     with np.errstate(all="ignore"):

@@ -197,6 +197,8 @@ def test_ntire_2025_efficiency_score_and_gate(make_card: MakeCard) -> None:
     assert ranks(found) == [("fast", "1"), ("baseline", "2"), ("poor", "–")]
     assert found.rows[1].cells["efficiency"].text(found.column("efficiency")) == "7.3891"
     assert found.cost_columns, "what the score is made of is shown"
+    assert (found.lead.id, found.lead_metric.id) == ("efficiency", FIRST)
+    assert [row.submission for row in found.ranked] == ["fast", "baseline"]
     assert any(line.startswith("efficiency is 0.7 * exp(2 * t / 16.69)") for line in found.sentences())
 
 
