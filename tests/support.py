@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from evaluator.efficiency import Cost, DeviceCard, Hardware, PhoneRun, Timing
 from evaluator.efficiency.counts import Counts, Uncounted
 from evaluator.images import encode_png
-from evaluator.tasks import Split, Task, load_task
+from evaluator.tasks import Split, Task, TaskSpec, load_task
 
 Run = Callable[..., "CompletedProcess[str]"]
 """Runs `evaluate` with arguments; see the fixture `evaluate`."""
@@ -51,6 +52,13 @@ folders = ["tiny"]
 inputs = "in/*.png"
 references = "ref/*.png"
 """
+
+
+def ruled_task(more: str = "", **ranking: Any) -> Task:
+    """Return the tiny task with another rule, by PSNR if none is given; `more` is TOML to add."""
+    values = tomllib.loads(TOML + more)
+    values["ranking"] = {"by": ["psnr.f64"]} | ranking
+    return Task(TaskSpec.model_validate(values), Path())
 
 
 @dataclass(frozen=True)

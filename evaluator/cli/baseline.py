@@ -120,8 +120,14 @@ def table(
             print_table(["network", "parameters", *size_heads], rows, title="Networks without weights")
 
 
+def _numbers(texts: int, numbers: int) -> list[bool]:
+    """Return which columns of a table hold numbers: all after those of texts."""
+    return [False] * texts + [True] * numbers
+
+
 def markdown(found: Overview) -> str:
     """Return the table as the document that ships: scores, then run times, costs, and what is missing."""
+    from evaluator.ranking import markdown_lines
     from evaluator.tasks.costs import size_text
 
     lines = [
@@ -135,23 +141,21 @@ def markdown(found: Overview) -> str:
     ]
     for group, tasks in found.groups.items():
         heads = [f"{task}<br>{found.heads[task]}" for task in tasks]
+        rows = ([f"`{name}`", how, *map(cell, row)] for name, how, row in found.rows(tasks))
         lines += [
             "",
             f"### {group}",
             "",
-            f"| baseline | method | {' | '.join(heads)} |",
-            "|---|---|" + "---:|" * len(heads),
-            *(f"| `{name}` | {how} | {' | '.join(map(cell, row))} |" for name, how, row in found.rows(tasks)),
+            *markdown_lines(["baseline", "method", *heads], rows, _numbers(2, len(heads))),
         ]
+    times = ([f"`{name}`", *(seconds(e.seconds) for e in row)] for name, _, row in found.rows())
     lines += [
         "",
         "## Run time, seconds per megapixel",
         "",
         "Beside other work on one machine: an order of magnitude, no ranking figure.",
         "",
-        f"| baseline | {' | '.join(found.heads)} |",
-        "|---|" + "---:|" * len(found.heads),
-        *(f"| `{name}` | {' | '.join(seconds(e.seconds) for e in row)} |" for name, _, row in found.rows()),
+        *markdown_lines(["baseline", *found.heads], times, _numbers(1, len(found.heads))),
     ]
     if found.networks:
         lines += [
@@ -161,9 +165,11 @@ def markdown(found: Overview) -> str:
             "Without trained weights, so without scores. MACs in thousands of millions, at the sizes (height×width)",
             "that the tasks show costs for; a dash: not counted. `evaluate profile NAME --task TASK` counts.",
             "",
-            f"| network | parameters | {' | '.join(map(size_text, found.sizes))} |",
-            "|---|---:|" + "---:|" * len(found.sizes),
-            *(f"| `{name}` | {parameters} | {' | '.join(macs)} |" for name, parameters, macs in network_rows(found)),
+            *markdown_lines(
+                ["network", "parameters", *map(size_text, found.sizes)],
+                ([f"`{name}`", parameters, *macs] for name, parameters, macs in network_rows(found)),
+                _numbers(1, 1 + len(found.sizes)),
+            ),
         ]
     missing = [f"- {line}" for line in found.missing()]
     return "\n".join([*lines, *(["", "## Missing", "", *missing] if missing else [])]) + "\n"

@@ -36,6 +36,7 @@ output_format = click.option(
     show_default=True,
     help="`json` prints one JSON value on standard output, nothing else.",
 )
+track = click.option("--track", metavar="ID", help="A track of the task; its main rule if not given.")
 
 
 def size(_context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, int] | None:

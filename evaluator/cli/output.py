@@ -14,7 +14,7 @@ from evaluator.text import safe
 
 if TYPE_CHECKING:
     from evaluator.findings import Finding
-    from evaluator.ranking import Board, Cell, Column
+    from evaluator.ranking import Board, Table
 
 _FILES_LISTED = 8
 _LOG_EVERY_S = 10.0
@@ -85,33 +85,17 @@ def _some(files: Sequence[str]) -> str:
 
 def print_board(board: Board) -> None:
     """Print a ranked board, with the rule below it."""
-    rows = []
-    for row in board.rows:
-        name = row.submission + (" (baseline)" if row.card.submission.baseline else "")
-        rows.append([row.rank_text, name, *(_cell(row.cells[c.id], c) for c in board.columns)])
-    header = ["rank", "submission", *(f"{c.head} {c.arrow}" for c in board.columns)]
-    print_table(header, rows, text=(0, 1), title=f"{board.task.spec.title} · {board.task.id}/{board.split}")
-    for line in notes(board):
-        click.echo(safe(line))
+    from evaluator.ranking import board_table
+
+    print_whole(board_table(board))
 
 
-def _cell(cell: Cell, column: Column) -> str:
-    marks = ("*" if cell.infinite and cell.value is not None else "") + (
-        "†" if cell.reported and cell.value is not None else ""
-    )
-    return cell.text(column) + marks
-
-
-def notes(board: Board) -> list[str]:
-    """Return the lines below a board: the rule, what marks mean, why rows have no rank."""
-    lines = [" ".join(board.task.spec.ranking.sentences())]
-    if board.infinite_cases():
-        lines.append(f"* {board.infinite_cases()}")
-    if board.uses_reported():
-        lines.append("† Uses a runtime ratio that the team reported; it was not measured here.")
-    lines += board.cost_notes()
-    lines += [f"{row.submission} has no rank: {row.reason}." for row in board.rows if row.reason]
-    return lines + ([board.missing_scores()] if board.missing_scores() else [])
+def print_whole(table: Table) -> None:
+    """Print a table with its title and notes."""
+    text = [number for number, numeric in enumerate(table.numeric) if not numeric]
+    print_table(table.heads, table.texts(), text=text, title=table.title)
+    for note in table.notes:
+        click.echo(safe(note))
 
 
 class RunProgress:

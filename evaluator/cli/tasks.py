@@ -71,7 +71,7 @@ def _folder_in_words(name: str) -> str:
 @click.argument("task")
 @options.output_format
 def show(task: str, output_format: str) -> None:
-    """Show a task: inputs, protocol, metrics, ranking rule, splits and how to get their data."""
+    """Show a task: inputs, protocol, metrics, ranking rules, splits and how to get their data."""
     from evaluator import metrics
     from evaluator.cli.output import print_json
     from evaluator.tasks import load_task
@@ -93,7 +93,10 @@ def show(task: str, output_format: str) -> None:
     if spec.scores:
         lines += ["", "Scores:", *(f"  {s.id}  {s.title}: {s.formula}; {named(s.where)}" for s in spec.scores)]
     lines += ["", "Costs:", *(f"  {s}" for s in spec.cost.sentences())]
-    lines += ["", "Ranking:", *(f"  {s}" for s in spec.ranking.sentences()), "", "Splits:"]
+    lines += ["", "Ranking:", *(f"  {s}" for s in spec.rule_sentences())]
+    for track in spec.tracks:
+        lines += ["", f"Track {track.id}: {track.title}", *(f"  {s}" for s in spec.rule_sentences(track.id))]
+    lines += ["", "Splits:"]
     for name, split in spec.splits.items():
         default = ", the default" if name == spec.default_split else ""
         here = "" if _is_here(chosen, name) else "; not on this machine"

@@ -14,6 +14,7 @@ from evaluator.metrics.contract import (
     Unavailable,
     Undefined,
     aggregate,
+    with_worst,
 )
 from evaluator.metrics.registry import (
     SHARP_REGION,
@@ -59,4 +60,5 @@ __all__ = [
     "set_contracts",
     "weights",
     "weights_used",
+    "with_worst",
 ]

@@ -216,6 +216,20 @@ def aggregate(contract: Contract, scores: Sequence[Score], missing: MissingRule)
     return Aggregate(state, None, **tally, detail=detail)
 
 
+def with_worst(contract: Contract, partial: float | None, scored: int, infinite: int, lost: int) -> float:
+    """Return an aggregate that counts the worst value for every lost case, from one that left them out.
+
+    Args:
+        contract: the metric's contract.
+        partial: the aggregate over the scored cases; None if there are none.
+        scored: cases with a finite score.
+        infinite: cases with an infinite one.
+        lost: cases without a score.
+    """
+    values = [contract.worst] * lost + ([partial] * scored if partial is not None else [])
+    return _mean(contract, values + ([math.inf] * infinite if contract.aggregation == "pooled" else []))
+
+
 def _mean_extra(contract: Contract, scores: Sequence[Score]) -> dict[str, float]:
     found = {name: [s.extra[name] for s in scores if name in s.extra] for name in contract.extra}
     return {name: math.fsum(values) / len(values) for name, values in found.items() if values}

@@ -1,4 +1,4 @@
-"""Rank scorecards by a task's rule; scores by formula; audit published tables, and set measured rows beside them."""
+"""Rank scorecards by a task's rules and say how sure that is; audit published tables, set measured rows beside."""
 
 from evaluator.ranking.audit import audit
 from evaluator.ranking.beside import Pair, beside
@@ -9,8 +9,12 @@ from evaluator.ranking.formula import evaluate_formula
 from evaluator.ranking.moves import who_moved
 from evaluator.ranking.opinions import choice_strengths, mean_opinions, opinion_cells, opinion_columns
 from evaluator.ranking.remarks import Remark, Verdict
+from evaluator.ranking.sensitivity import Agreement, Sensitivity, sensitivity
+from evaluator.ranking.table import Table, board_table, latex_text, markdown_lines, markdown_text
+from evaluator.ranking.uncertainty import Neighbours, Pairs, RowUncertainty, Span, Uncertainty, uncertainty
 
 __all__ = [
+    "Agreement",
     "Board",
     "Cell",
     "Column",
@@ -18,18 +22,31 @@ __all__ = [
     "CostChange",
     "Limits",
     "MetricChange",
+    "Neighbours",
     "Pair",
+    "Pairs",
     "Remark",
     "Row",
+    "RowUncertainty",
+    "Sensitivity",
+    "Span",
+    "Table",
+    "Uncertainty",
     "Verdict",
     "audit",
     "beside",
+    "board_table",
     "choice_strengths",
     "compare",
     "evaluate_formula",
+    "latex_text",
+    "markdown_lines",
+    "markdown_text",
     "mean_opinions",
     "opinion_cells",
     "opinion_columns",
     "rank",
+    "sensitivity",
+    "uncertainty",
     "who_moved",
 ]

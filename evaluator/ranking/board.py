@@ -8,17 +8,21 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from evaluator import metrics
 from evaluator.efficiency import Cost
-from evaluator.metrics import State
+from evaluator.metrics import MissingRule, State
 from evaluator.ranking import costs as costing
+from evaluator.ranking import order
 from evaluator.ranking.cells import Cell, Column
-from evaluator.ranking.formula import evaluate_formula
-from evaluator.ranking.opinions import opinion_cells
+from evaluator.ranking.opinions import opinion_cells, opinion_columns
+from evaluator.ranking.scores import derived
 from evaluator.results import MetricResult, Opinions, Scorecard
 from evaluator.tasks import Task
-from evaluator.tasks.costs import MEASURED_RUNTIME_RATIO, is_cost
-from evaluator.tasks.spec import OPINIONS, REPORTED_RUNTIME_RATIO, Derived
+from evaluator.tasks.costs import is_cost
+from evaluator.tasks.rules import MEAN_RANK, Gate, Ranking
+from evaluator.tasks.spec import TaskSpec
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,42 @@ class Board:
     split: str
     metric_columns: tuple[Column, ...]
     score_columns: tuple[Column, ...]
+    """The task's scores; what people said, where they were asked; and the mean of ranks, where the rule is one."""
     rows: tuple[Row, ...] = field(default=())
     all_cost_columns: tuple[Column, ...] = ()
+    track: str | None = None
+    """Whose rule it is ranked by; None: the task's main one."""
+
+    @property
+    def rule(self) -> Ranking:
+        """The rule that it is ranked by."""
+        return self.task.spec.rule(self.track)
+
+    @property
+    def title(self) -> str:
+        """The task's title, and the track's."""
+        title = next((t.title for t in self.task.spec.tracks if t.id == self.track), "")
+        return f"{self.task.spec.title} · {title}" if title else self.task.spec.title
+
+    @property
+    def ranked(self) -> tuple[Row, ...]:
+        """The rows that have a rank, best first."""
+        return tuple(row for row in self.rows if row.rank is not None)
+
+    @property
+    def lead(self) -> Column:
+        """The first thing that the rule ranks by: a metric, a score or a cost."""
+        return self.column(self.rule.by[0])
+
+    @property
+    def lead_metric(self) -> Column:
+        """The first metric that the rule ranks by; if it names none, the task's first."""
+        ids = {c.id: c for c in self.metric_columns}
+        return next((ids[name] for name in self.rule.by if name in ids), self.metric_columns[0])
+
+    def column(self, name: str) -> Column:
+        """Return the column of a metric, a score or a cost."""
+        return next(c for c in (*self.metric_columns, *self.score_columns, *self.all_cost_columns) if c.id == name)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -70,7 +108,11 @@ class Board:
         had = {
             name for row in self.rows for name, cell in row.cells.items() if cell.value is not None or cell.sign == "×"
         }
-        return {name for name in had if costing.is_shown(name)}
+        return {name for name in had if costing.is_shown(name) or name in self.rule.names}
+
+    def sentences(self) -> list[str]:
+        """Return the rule in words."""
+        return self.task.spec.rule_sentences(self.track)
 
     def cost_notes(self) -> list[str]:
         """Return sentences on the costs: size, convention, machines, failures; none where there are no costs."""
@@ -106,7 +148,8 @@ class Board:
         return {
             "task": self.task.id,
             "split": self.split,
-            "rule": self.task.spec.ranking.sentences(),
+            "track": self.track,
+            "rule": self.sentences(),
             "rows": [
                 {
                     "submission": row.submission,
@@ -135,30 +178,40 @@ def rank(
     cards: Sequence[Scorecard],
     costs: Mapping[str, Cost] = MappingProxyType({}),
     opinions: Opinions | None = None,
+    *,
+    track: str | None = None,
 ) -> Board:
-    """Rank scorecards by the task's rule.
+    """Rank scorecards by a rule of the task.
 
-    Rows that print the same digits in every metric of the rule share a rank. Rows that were scored on other data, by
+    Rows that print the same digits in all that the rule ranks by share a rank. Rows that were scored on other data, by
     another protocol or with other metric versions than the task has now are shown without numbers and without rank;
     so are the costs of a model whose files have changed since.
 
     Args:
-        task: the task; its rule as it is now.
+        task: the task; its rules as they are now.
         split: the split's name.
         cards: the scorecards of that split.
         costs: what the models cost, by submission; see `Store.read_costs`.
-        opinions: what people said, for scores that use it; see `Store.read_opinions`.
+        opinions: what people said, where they were asked; see `Store.read_opinions`.
+        track: the track whose rule it is; None: the task's main rule.
+
+    Raises:
+        EvaluatorError: the task has no such track.
     """
-    spec = task.spec
+    spec, rule = task.spec, task.spec.rule(track)
     metric_columns = tuple(
         Column(c.id, c.title, c.direction, c.unit, c.decimals) for c in (metrics.get(m).contract for m in spec.metrics)
     )
     score_columns = tuple(Column(d.id, d.title, d.direction, "", d.decimals) for d in spec.scores)
+    score_columns += opinion_columns(opinions, rule.names)
+    if rule.method == MEAN_RANK:
+        score_columns += (Column(MEAN_RANK, f"Mean of the ranks by {', '.join(rule.by)}", "lower", "", 2, "mean rank"),)
     named = {c.submission.id for c in cards}
     cost_columns = costing.columns(spec.cost, [cost for name, cost in costs.items() if name in named])
     current = _current_dataset(task, split, cards)
-    ranked: list[tuple[tuple[float, ...], Row]] = []
+    ranked: list[Row] = []
     unranked: list[Row] = []
+    columns = {c.id: c for c in (*metric_columns, *score_columns, *cost_columns)}
     for card in sorted(cards, key=lambda c: c.submission.id):
         cost = costs.get(card.submission.id)
         costly = {c.id: costing.cell(c.id, card, cost, spec.cost) for c in cost_columns}
@@ -167,24 +220,36 @@ def rank(
             cells = {c.id: Cell(State.UNAVAILABLE, detail=stale) for c in (*metric_columns, *score_columns)}
             unranked.append(Row(card.submission.id, card, cells | costly, cost, reason=stale))
             continue
-        cells = {m: _cell(card.metrics[m]) for m in spec.metrics}
-        judged = opinion_cells(opinions, card.submission.id)
-        cells |= {d.id: _derived(d, cells | judged, card, cost, task) for d in spec.scores}
+        cells = {m: _cell(m, card.metrics[m], rule.missing) for m in spec.metrics}
+        cells |= opinion_cells(opinions, card.submission.id)
+        cells |= {d.id: derived(d, cells, card, cost, spec.cost) for d in spec.scores}
         row = Row(card.submission.id, card, cells | costly, cost)
-        blocking = next((m for m in spec.ranking.by if _unrankable(cells[m])), None)
-        reason = _why(blocking, cells[blocking]) if blocking else costing.over_the_limit(card, cost, spec.cost)
-        if reason:
-            unranked.append(replace(row, reason=reason))
-        else:
-            ranked.append((tuple(_sort_value(m, cells[m]) for m in spec.ranking.by), row))
-    ranked.sort(key=lambda pair: pair[0], reverse=True)
-    rows = []
-    for key, row in ranked:
-        first = next(i for i, (other, _) in enumerate(ranked) if other == key)
-        last = max(i for i, (other, _) in enumerate(ranked) if other == key)
-        text = str(first + 1) if first == last else f"{first + 1}–{last + 1}"
-        rows.append(replace(row, rank=first + 1, rank_text=text))
-    return Board(task, split, metric_columns, score_columns, (*rows, *unranked), cost_columns)
+        reason = _why_unranked(row, rule, spec, columns)
+        (unranked if reason else ranked).append(replace(row, reason=reason))
+    if rule.method == MEAN_RANK:
+        nothing = Cell(State.NOT_APPLICABLE, detail="it has no rank")
+        unranked = [replace(row, cells={MEAN_RANK: nothing} | row.cells) for row in unranked]
+    rows = (*_ordered(ranked, rule, columns), *unranked)
+    return Board(task, split, metric_columns, score_columns, rows, cost_columns, track)
+
+
+def _ordered(rows: Sequence[Row], rule: Ranking, columns: Mapping[str, Column]) -> list[Row]:
+    """Return rows with their ranks, best first; those that share one by name."""
+    if not rows:
+        return []
+    values = {name: np.array([[_printed(row.cells[name], columns[name]) for row in rows]]) for name in rule.by}
+    if rule.method == MEAN_RANK:
+        means = order.mean_rank([order.oriented_values(columns[name], values[name]) for name in rule.by])[0]
+        rows = [
+            replace(row, cells=row.cells | {MEAN_RANK: Cell(State.OK, float(mean))})
+            for row, mean in zip(rows, means, strict=True)
+        ]
+    first = order.places(order.keys(rule, columns, values))[0].tolist()
+    found = []
+    for place, row in sorted(zip(first, rows, strict=True), key=lambda pair: (pair[0], pair[1].submission)):
+        last = place + first.count(place) - 1
+        found.append(replace(row, rank=place, rank_text=str(place) if place == last else f"{place}–{last}"))
+    return found
 
 
 def _current_dataset(task: Task, split: str, cards: Sequence[Scorecard]) -> str:
@@ -205,64 +270,57 @@ def _stale(task: Task, card: Scorecard, dataset: str) -> str:
     return ""
 
 
-def _cell(result: MetricResult) -> Cell:
-    return Cell(result.state, result.value, result.infinite, result.lost, result.cases, result.detail)
+def _cell(metric: str, result: MetricResult, missing: MissingRule) -> Cell:
+    """Return a metric as the rule counts lost cases, which may be another than it was scored by."""
+    state, value = result.state, result.value
+    if result.lost and missing == "unranked" and state is State.OK:
+        state, value = State.INCOMPLETE, None
+    elif result.lost and missing == "worst" and state is State.INCOMPLETE:
+        contract = metrics.get(metric).contract
+        scored = result.scored - result.infinite
+        value = metrics.with_worst(contract, result.partial, scored, result.infinite, result.lost)
+        state = State.OK
+    return Cell(state, value, result.infinite, result.lost, result.cases, result.detail)
 
 
-def _derived(score: Derived, cells: dict[str, Cell], card: Scorecard, cost: Cost | None, task: Task) -> Cell:
-    names: dict[str, float] = {}
-    reported = False
-    for name, target in score.where.items():
-        if target == REPORTED_RUNTIME_RATIO:
-            found = _reported(card, "needs the runtime ratio, which submission.toml may state as")
-        elif target == MEASURED_RUNTIME_RATIO:
-            found = costing.cell(target, card, cost, task.spec.cost)
-            if found.sign == costing.NOT_MEASURED:
-                found = _reported(
-                    card, "needs the runtime ratio: measure it (evaluate profile), or let submission.toml state"
-                )
-        elif is_cost(target):
-            found = costing.cell(target, card, cost, task.spec.cost)
-        elif target in OPINIONS:
-            found = cells[target]
-        else:
-            found = cells[target]
-            if found.value is None:
-                found = Cell(State.UNAVAILABLE, detail=f"{target} has no value")
-        if found.value is None or found.at_least:
-            return Cell(State.UNAVAILABLE, detail=_of_cost(target, found))
-        names[name] = found.value
-        reported |= found.reported
-    try:
-        return Cell(State.OK, evaluate_formula(score.formula, names), reported=reported)
-    except ValueError as error:
-        return Cell(State.FAILED, detail=str(error))
+def _why_unranked(row: Row, rule: Ranking, spec: TaskSpec, columns: Mapping[str, Column]) -> str:
+    """Return why a row has no rank, or an empty string."""
+
+    def cell(name: str) -> Cell:
+        return row.cells.get(name) or costing.cell(name, row.card, row.cost, spec.cost)
+
+    for name in rule.names:
+        score = next((d for d in spec.scores if d.id == name), None)
+        sources = [target for target in score.where.values() if target in spec.metrics] if score else []
+        for source in (*sources, name):
+            found = cell(source)
+            if found.value is None and not (found.state is State.INFINITE and source in rule.names):
+                return _why(source, found)
+            if found.at_least:
+                return f"{source}: only a lower bound is known ({found.detail})"
+    limit = costing.over_the_limit(row.card, row.cost, spec.cost)
+    if limit:
+        return limit
+    return "; ".join(filter(None, (_behind(gate, cell(gate.metric), columns[gate.metric]) for gate in rule.gates)))
 
 
-def _of_cost(target: str, cell: Cell) -> str:
-    named = is_cost(target) or target in OPINIONS
-    return f"{target}: {cell.detail}" if named and not cell.reported else cell.detail
-
-
-def _reported(card: Scorecard, words: str) -> Cell:
-    value = card.submission.reported.get("runtime_ratio")
-    state = State.OK if value is not None else State.UNAVAILABLE
-    return Cell(state, value, detail=f"{words} {REPORTED_RUNTIME_RATIO}", reported=True)
-
-
-def _unrankable(cell: Cell) -> bool:
-    return cell.value is None and cell.state is not State.INFINITE
-
-
-def _why(metric: str, cell: Cell) -> str:
+def _why(name: str, cell: Cell) -> str:
     if cell.state is State.INCOMPLETE:
         return f"{cell.lost} of {cell.cases} cases have no score"
-    return f"{metric}: {cell.state.value.replace('_', ' ')}" + (f" ({cell.detail})" if cell.detail else "")
+    return f"{name}: {cell.state.value.replace('_', ' ')}" + (f" ({cell.detail})" if cell.detail else "")
 
 
-def _sort_value(metric: str, cell: Cell) -> float:
-    contract = metrics.get(metric).contract
-    if cell.value is None:
-        return float("inf")  # identical everywhere: better than any number
-    value = round(cell.value, contract.decimals)
-    return value if contract.direction == "higher" else -value
+def _behind(gate: Gate, cell: Cell, column: Column) -> str:
+    """Return that a number is on the wrong side of a gate, or an empty string."""
+    printed, bound = _printed(cell, column), gate.bound / column.scale
+    if printed == float("inf"):  # identical everywhere: as good as can be
+        inside = (column.direction == "higher") == (gate.at_least is not None)
+    else:
+        inside = printed >= bound if gate.at_least is not None else printed <= bound
+    unit = f" {column.unit}" if column.unit else ""
+    return "" if inside else f"{column.id} {cell.text(column)} is {gate.beyond} {bound:.12g}{unit}: the gate"
+
+
+def _printed(cell: Cell, column: Column) -> float:
+    """Return the number that is printed, in the printed unit; infinite where all is identical."""
+    return float("inf") if cell.value is None else float(column.number(cell.value))

@@ -120,6 +120,6 @@ def _task_of(task: Task, cards: Sequence[Scorecard]) -> Task | None:
     lacking = set(spec.metrics) - set(metrics)
     scores = tuple(score for score in spec.scores if not lacking & set(score.where.values()))
     lacking |= {score.id for score in spec.scores} - {score.id for score in scores}
-    if lacking & set(spec.ranking.by):
+    if lacking & set(spec.ranking.names):
         return None
-    return Task(spec.model_copy(update={"metrics": metrics, "scores": scores}), task.folder)
+    return Task(spec.model_copy(update={"metrics": metrics, "scores": scores, "tracks": ()}), task.folder)

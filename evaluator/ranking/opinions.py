@@ -7,7 +7,7 @@ Bradley–Terry models, Annals of Statistics 32, 2004, for when there is an esti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,13 +42,13 @@ def opinion_cells(opinions: Opinions | None, submission: str) -> dict[str, Cell]
     return cells
 
 
-def opinion_columns(opinions: Opinions | None) -> tuple[Column, ...]:
-    """Return the columns of those opinions that were asked for."""
+def opinion_columns(opinions: Opinions | None, named: Collection[str] = ()) -> tuple[Column, ...]:
+    """Return the columns of those opinions that were asked for, and of those that are named."""
     columns = []
-    if opinions and opinions.ratings:
-        low, high = opinions.ratings.scale
-        columns.append(Column(MOS, f"Mean opinion score, {low:g} to {high:g}", "higher", "", 4, "MOS"))
-    if opinions and opinions.choices:
+    if (opinions and opinions.ratings) or MOS in named:
+        scale = ", {:g} to {:g}".format(*opinions.ratings.scale) if opinions and opinions.ratings else ""
+        columns.append(Column(MOS, f"Mean opinion score{scale}", "higher", "", 4, "MOS"))
+    if (opinions and opinions.choices) or BRADLEY_TERRY in named:
         columns.append(Column(BRADLEY_TERRY, "Bradley–Terry strength, natural logarithm", "higher", "", 4, "BT"))
     return tuple(columns)
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evaluator.metrics import Score, State
+from evaluator.text import harmless
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _FIRST = ("case", "output", "output_sha256")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
-"""What makes a spreadsheet take a text for a formula, and what keeps it from that."""
 _EXTRA = ":"  # between a metric's id and the name of what it publishes beside its value
 
 
@@ -41,13 +40,8 @@ def write_cases(rows: Sequence[CaseRow], metrics: Sequence[str]) -> str:
         for m in metrics:
             extra = row.scores[m].extra
             cells += [_cell(row.scores[m]), *(repr(extra[n]) if n in extra else "" for n in extras[m])]
-        table.writerow([row.case, _harmless(row.output), row.output_sha256, *cells])
+        table.writerow([row.case, harmless(row.output), row.output_sha256, *cells])
     return text.getvalue()
-
-
-def _harmless(name: str) -> str:
-    """Return a name that a spreadsheet does not take for a formula."""
-    return f"'{name}" if name.startswith(_FORMULA) else name
 
 
 def _cell(score: Score) -> str:

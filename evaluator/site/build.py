@@ -121,7 +121,7 @@ def _write_board(work: Path, environment: Environment, store: Store, board: Boar
 def _write_submissions(folder: Path, environment: Environment, store: Store, board: Board, pictures: Pictures) -> None:
     for row in board.rows:
         cases = store.read_cases(row.card)
-        lead = board.task.spec.ranking.by[0]
+        lead = board.lead_metric.id
         worst, best = _extremes(cases, lead, board)
         shown = [("Worst", pictures.triples(row.card, worst)), ("Best", pictures.triples(row.card, best))]
         _write(

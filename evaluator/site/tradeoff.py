@@ -66,8 +66,7 @@ class Plot:
 
 def plots(board: Board) -> list[Plot]:
     """Return a plot for each cost (MACs, parameters, runtime) that at least two rows have."""
-    lead = board.task.spec.ranking.by[0]
-    quality = next(c for c in board.metric_columns if c.id == lead)
+    quality = board.lead_metric
     costs = {c.id: c for c in board.cost_columns}
     found = (_plot(board, quality, costs[axis]) for axis in _AXES if axis in costs)
     return [plot for plot in found if len(plot.points) > 1]

@@ -3,16 +3,19 @@
 from evaluator.tasks.data import find_root
 from evaluator.tasks.lint import lint_pairs
 from evaluator.tasks.protocol import Working, to_target, to_working
-from evaluator.tasks.spec import Limits, Protocol, Ranking, TaskSpec
+from evaluator.tasks.rules import Gate, Ranking, Track
+from evaluator.tasks.spec import Limits, Protocol, TaskSpec
 from evaluator.tasks.task import Split, Task, load_task, locate, task_ids
 
 __all__ = [
+    "Gate",
     "Limits",
     "Protocol",
     "Ranking",
     "Split",
     "Task",
     "TaskSpec",
+    "Track",
     "Working",
     "find_root",
     "lint_pairs",

@@ -10,8 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from evaluator import metrics
 from evaluator.findings import EvaluatorError, did_you_mean
-from evaluator.metrics import MissingRule
-from evaluator.tasks.costs import CostRules, is_cost
+from evaluator.tasks.costs import MEASURED_RUNTIME_RATIO, CostRules, is_cost
+from evaluator.tasks.rules import MEAN_RANK, Gate, Ranking, Track
 
 
 class _Strict(BaseModel):
@@ -176,24 +176,6 @@ class Derived(_Strict):
         return self
 
 
-class Ranking(_Strict):
-    """Who stands above whom."""
-
-    by: tuple[str, ...] = Field(min_length=1)
-    """Metric ids: the first decides; where its printed digits are equal, the next."""
-    missing: MissingRule = "unranked"
-    """What a missing or invalid case does: the row gets no rank, or the case counts the metric's worst value."""
-
-    def sentences(self) -> list[str]:
-        """Return the rule in words."""
-        names = [f"{m} ({metrics.get(m).contract.direction} is better)" for m in self.by]
-        words = [f"Ranked by {names[0]}" + "".join(f", then {n}" for n in names[1:]) + "."]
-        words.append("Rows that print the same digits share a rank.")
-        if self.missing == "worst":
-            return [*words, "A case without a valid output counts the metric's worst value."]
-        return [*words, "A submission with a missing or invalid case is shown, and not ranked."]
-
-
 class _SplitCommon(_Strict):
     title: str
     licence: str
@@ -286,11 +268,15 @@ class GeneratedSplit(_SplitCommon):
 SplitSpec = Annotated[FilesSplit | BlocksSplit | GeneratedSplit, Field(discriminator="reader")]
 
 
-def _check_further(metric: str) -> None:
-    try:
-        metrics.get(metric)
-    except EvaluatorError as error:
-        raise ValueError(str(error)) from None
+def _check_metric(metric: str, others: Iterable[str] = ()) -> None:
+    """Check that there is a metric; `others` are further names that may have been meant."""
+    if metrics.is_further(metric) or metric in metrics.set_contracts():
+        try:
+            metrics.get(metric)
+        except EvaluatorError as error:
+            raise ValueError(str(error)) from None
+    elif metric not in metrics.ids():
+        raise ValueError(f"there is no metric {metric!r}.{did_you_mean(metric, [*metrics.ids(), *others])}")
 
 
 class TaskSpec(_Strict):
@@ -306,6 +292,8 @@ class TaskSpec(_Strict):
     default_split: str
     protocol: Protocol
     ranking: Ranking
+    tracks: tuple[Track, ...] = ()
+    """Further rules by name, beside that of `ranking`."""
     limits: Limits = Limits()
     cost: CostRules = CostRules()
     scores: tuple[Derived, ...] = ()
@@ -315,21 +303,15 @@ class TaskSpec(_Strict):
     def _hangs_together(self) -> TaskSpec:
         if self.id in RESERVED:
             raise ValueError(f"the id {self.id!r} is the harness's own folder in the results; choose another")
-        known = metrics.ids()
-        derived = [target for score in self.scores for target in score.where.values()]
-        no_metrics = (REPORTED_RUNTIME_RATIO, *OPINIONS)
-        derived = [target for target in derived if target not in no_metrics and not is_cost(target)]
-        for metric in (*self.metrics, *self.ranking.by, *derived):
-            if metrics.is_further(metric) or metric in metrics.set_contracts():
-                _check_further(metric)
-            elif metric not in known:
-                raise ValueError(f"there is no metric {metric!r}.{did_you_mean(metric, known)}")
-        for metric in (*self.ranking.by, *derived):
-            if metric not in self.metrics:
-                raise ValueError(f"{metric} is used in a rule but is not among the task's metrics")
-        ids = [score.id for score in self.scores]
-        if len(ids) != len(set(ids)):
-            raise ValueError(f"two scores have the same id: {', '.join(ids)}")
+        for metric in self.metrics:
+            _check_metric(metric)
+        self._check_scores()
+        tracks = [track.id for track in self.tracks]
+        if len(tracks) != len(set(tracks)):
+            raise ValueError(f"two tracks have the same id: {', '.join(tracks)}")
+        for rule in (self.ranking, *self.tracks):
+            for name in rule.names:
+                self._check_ranked_by(name)
         needing = [m for m in self.metrics if metrics.get(m).contract.reference]
         for name, split in self.splits.items():
             if not isinstance(split, GeneratedSplit) and split.references is None and needing:
@@ -337,3 +319,76 @@ class TaskSpec(_Strict):
         if self.default_split not in self.splits:
             raise ValueError(f"default_split {self.default_split!r} is not one of {', '.join(self.splits)}")
         return self
+
+    def _check_scores(self) -> None:
+        ids = [score.id for score in self.scores]
+        if len(ids) != len(set(ids)):
+            raise ValueError(f"two scores have the same id: {', '.join(ids)}")
+        taken = [i for i in ids if i in (*self.metrics, *OPINIONS, MEAN_RANK) or is_cost(i)]
+        if taken:
+            raise ValueError(f"a score needs an id of its own; {taken[0]} names a metric, a cost or a column")
+        for target in (target for score in self.scores for target in score.where.values()):
+            if target not in (REPORTED_RUNTIME_RATIO, *OPINIONS, *self.metrics) and not is_cost(target):
+                _check_metric(target)
+                raise ValueError(f"{target} is used in a formula but is not among the task's metrics")
+
+    def _check_ranked_by(self, name: str) -> None:
+        scores = [score.id for score in self.scores]
+        if name in (*self.metrics, *scores, *OPINIONS) or is_cost(name):
+            return
+        _check_metric(name, scores)
+        raise ValueError(f"{name} is used in a rule but is not among the task's metrics")
+
+    def rule(self, track: str | None = None) -> Ranking:
+        """Return the rule of a track; None: the task's main one.
+
+        Raises:
+            EvaluatorError: the task has no such track.
+        """
+        if track is None:
+            return self.ranking
+        known = {t.id: t for t in self.tracks}
+        if track in known:
+            return known[track]
+        has = f"It has: {', '.join(known)}." if known else "It has none beside its main rule."
+        raise EvaluatorError(f"Task {self.id} has no track {track!r}.{did_you_mean(track, known)} {has}")
+
+    def rule_sentences(self, track: str | None = None) -> list[str]:
+        """Return the rule of a track, or the main one, in words.
+
+        Raises:
+            EvaluatorError: the task has no such track.
+        """
+        rule = self.rule(track)
+        names = [self._named(name) for name in rule.by]
+        if rule.method == MEAN_RANK:
+            every = f"{', '.join(names[:-1])} and {names[-1]}"
+            words = [
+                f"Ranked by the mean of the ranks by {every}; where it is equal, by {rule.by[0]}.",
+                "Rows that print the same digits share a rank; in each of these ranks, they share the mean of theirs.",
+            ]
+        else:
+            words = [f"Ranked by {', then '.join(names)}.", "Rows that print the same digits share a rank."]
+        words += [f"A submission with {_gate(gate)} is shown, and not ranked." for gate in rule.gates]
+        words += [_formula(score) for score in self.scores if score.id in rule.names]
+        if rule.missing == "worst":
+            return [*words, "A case without a valid output counts the metric's worst value."]
+        return [*words, "A submission with a missing or invalid case is shown, and not ranked."]
+
+    def _named(self, name: str) -> str:
+        for score in self.scores:
+            if score.id == name:
+                return f"{name} ({score.title}; {score.direction} is better)"
+        if name in OPINIONS:
+            return f"{name} (higher is better)"
+        if is_cost(name):
+            return f"{name} ({'higher' if name == MEASURED_RUNTIME_RATIO else 'lower'} is better)"
+        return f"{name} ({metrics.get(name).contract.direction} is better)"
+
+
+def _gate(gate: Gate) -> str:
+    return f"{gate.metric} {gate.beyond} {gate.bound:.12g}"
+
+
+def _formula(score: Derived) -> str:
+    return f"{score.id} is {score.formula}, where {', '.join(f'{n} is {t}' for n, t in score.where.items())}."

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
 from evaluator import metrics
-from evaluator.metrics import Aggregate, State
-from evaluator.results import DatasetInfo, MetricResult, Scorecard, SubmissionInfo, environment
+from evaluator.metrics import Aggregate, Score, State
+from evaluator.ranking import Board, rank
+from evaluator.results import CaseRow, DatasetInfo, MetricResult, Scorecard, SubmissionInfo, environment
 from evaluator.tasks import Task
 from evaluator.tasks.manifests import manifest_digest
 
 MakeCard = Callable[..., Scorecard]
+Cases = dict[str, list[CaseRow]]
+MakeBoard = Callable[..., tuple[Board, Cases]]
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +73,32 @@ def make_card() -> MakeCard:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_board(make_card: MakeCard) -> MakeBoard:
+    """Make a board and its per-case tables: by submission and metric, a number or a state a case; others are 0.5."""
+
+    def make(
+        task: Task,
+        values: Mapping[str, Mapping[str, Sequence[float | State]]],
+        runtime_ratios: Mapping[str, float] | None = None,
+        **ranking: Any,
+    ) -> tuple[Board, Cases]:
+        cards, tables = [], {}
+        for name, given in values.items():
+            count = len(next(iter(given.values())))
+            columns = {m: [_score(v) for v in given.get(m, [0.5] * count)] for m in task.spec.metrics}
+            aggregates = {
+                m: metrics.aggregate(metrics.get(m).contract, scores, task.spec.ranking.missing)
+                for m, scores in columns.items()
+            }
+            cards.append(make_card(task, name, aggregates, runtime_ratio=(runtime_ratios or {}).get(name)))
+            tables[name] = [CaseRow(f"c{i}", "", "", {m: columns[m][i] for m in columns}) for i in range(count)]
+        return rank(task, task.spec.default_split, cards, **ranking), tables
+
+    return make
+
+
+def _score(value: float | State) -> Score:
+    return Score(value) if isinstance(value, State) else Score(State.OK, float(value))

@@ -241,14 +241,15 @@ def test_the_final_ranking_of_pirm_2018_is_by_mos(pirm: tuple[Opinions, dict[str
     assert [m.submission for m in ranked] == list(printed)
 
 
-def test_a_score_of_a_task_may_use_opinions(
+def test_scores_and_tracks_of_a_task_may_use_opinions(
     pirm: tuple[Opinions, dict[str, float]], make_card: Callable[..., Scorecard]
 ) -> None:
     opinions, printed = pirm
     task = load_task("dped")
     score = task.spec.scores[0].model_copy(update={"id": "mos", "formula": "100 * m", "where": {"m": "opinion.mos"}})
-    spec = type(task.spec).model_validate({**task.spec.model_dump(), "scores": [score.model_dump()]})
-    task = type(task)(spec, task.folder)
+    track = {"id": "people", "title": "By what people said", "by": ["opinion.mos"]}
+    changes = {"scores": [score.model_dump()], "tracks": [track]}
+    task = type(task)(type(task.spec).model_validate({**task.spec.model_dump(), **changes}), task.folder)
     cards = [make_card(task, name, {}) for name in (*printed, "nobody")]
     board = rank(task, "pirm2018", cards, {}, opinions)
     values = {row.submission: row.cells["mos"].value for row in board.rows}
@@ -259,6 +260,11 @@ def test_a_score_of_a_task_may_use_opinions(
     assert cell.state is State.UNAVAILABLE
     assert cell.detail == "opinion.mos: nobody rated it: evaluate opinions"
     assert rank(task, "pirm2018", cards).rows[0].cells["mos"].state is State.UNAVAILABLE
+    board = rank(task, "pirm2018", cards, {}, opinions, track="people")
+    assert [row.submission for row in board.ranked] == list(printed), "the order of the paper's Table 3"
+    assert board.rows[-1].reason == "opinion.mos: unavailable (nobody rated it: evaluate opinions)"
+    assert board.column("opinion.mos") in board.columns
+    assert not rank(task, "pirm2018", cards, track="people").ranked
 
 
 def test_cells_and_columns_are_of_what_was_asked(pirm: tuple[Opinions, dict[str, float]]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from evaluator.findings import Finding
-from evaluator.tasks import Protocol, Ranking, TaskSpec
+from evaluator.tasks import Protocol, TaskSpec
 from evaluator.typed_toml import parse_toml
 from support import TOML
 
@@ -191,10 +191,62 @@ def test_protocol_is_told_in_words(fields: dict[str, Any], words: str) -> None:
     assert words in " ".join(Protocol.model_validate(fields).sentences())
 
 
+def ranked(ranking: dict[str, Any], **more: Any) -> TaskSpec:
+    """The tiny task with another rule."""
+    return TaskSpec.model_validate(tomllib.loads(TOML) | {"ranking": ranking} | more)
+
+
 def test_ranking_is_told_in_words() -> None:
     by = tomllib.loads('by = ["psnr.f64", "rmse_rel", "mae"]')["by"]
-    words = Ranking(by=by).sentences()
+    words = ranked({"by": by}).rule_sentences()
     assert words[0].startswith("Ranked by psnr.f64 (higher is better), then ")
     assert "mae (lower is better)" in words[0]
     assert "not ranked" in words[-1]
-    assert "worst value" in Ranking(by=by, missing="worst").sentences()[-1]
+    assert "worst value" in ranked({"by": by, "missing": "worst"}).rule_sentences()[-1]
+
+
+def test_tracks_and_gates_are_told_in_words() -> None:
+    track = {"id": "fast", "title": "Fast", "by": ["measured.runtime_ms", "mae"], "method": "mean_rank"}
+    spec = ranked({"by": ["mae"], "gates": [{"metric": "psnr.f64", "at_least": 26.9}]}, tracks=[track])
+    assert "A submission with psnr.f64 below 26.9 is shown, and not ranked." in spec.rule_sentences()
+    words = spec.rule_sentences("fast")[0]
+    assert words == (
+        "Ranked by the mean of the ranks by measured.runtime_ms (lower is better) and mae (lower is better); where it "
+        "is equal, by measured.runtime_ms."
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ('by = ["psnr.f64", "psnr.f64"]', "names one of them twice"),
+        ('by = ["points"]', "there is no metric 'points'"),
+        ('by = ["psnr.f64"]\nmethod = "mean_rank"', "needs two or more"),
+        ('by = ["psnr.f64"]\nmethod = "borda"', "'lexicographic' or 'mean_rank'"),
+        ('by = ["psnr.f64"]\ngates = [{ metric = "mae" }]', "at_least or at_most"),
+        ('by = ["psnr.f64"]\ngates = [{ metric = "mae", at_least = 1, at_most = 2 }]', "at_least or at_most"),
+        ('by = ["psnr.f64"]\ngates = [{ metric = "psnr.pirm", at_least = 1 }]', "not among the task's metrics"),
+        ('by = ["psnr.f64"]\ngates = [{ metric = "cost.mac", at_least = 1 }]', "there is no metric 'cost.mac'"),
+        ('by = ["psnr.f64"]\ngates = [{ metric = "mae", at_least = nan }]', "finite"),
+    ],
+)
+def test_wrong_rule_is_refused_in_the_main_rule_and_in_tracks(rule: str, words: str) -> None:
+    by = 'by = ["psnr.f64", "ssim.basicsr"]\nmissing = "unranked"'
+    assert words in refusal(by, rule).expected
+    track = f'[[tracks]]\nid = "t"\ntitle = "T"\n{rule}\n\n[splits.five]'
+    assert words in refusal("[splits.five]", track).expected
+
+
+def test_scores_and_tracks_have_ids_of_their_own() -> None:
+    for taken in ("mae", "cost.macs", "mean_rank"):
+        assert "an id of its own" in refusal('id = "points"', f'id = "{taken}"', TOML + SCORE).expected
+    track = '\n[[tracks]]\nid = "t"\ntitle = "T"\nby = ["mae"]\n'
+    assert (
+        "two tracks have the same id: t, t" in refusal("[[scores]]", track * 2 + "\n[[scores]]", TOML + SCORE).expected
+    )
+
+
+def test_key_of_a_gate_that_is_misspelt_is_pointed_out() -> None:
+    gate = 'by = ["psnr.f64", "ssim.basicsr"]\ngates = [{ metric = "mae", at_lest = 1 }]'
+    _, findings = parse(TOML.replace('by = ["psnr.f64", "ssim.basicsr"]', gate))
+    assert any("'at_least'" in f.fix for f in findings)

@@ -92,8 +92,8 @@ def test_srcnn_gives_what_the_official_graph_gives(frameworks: Frameworks, data_
 
 @pytest.mark.slow
 def test_dncnn_on_set12(data_root: Path, tmp_path: Path) -> None:
-    # Source: SaoYan/DnCNN-PyTorch@6b08049, README: DnCNN-S, noise level 25, drawn by torch without a seed. The mean of a
-    # draw varies by 0.02 dB (standard deviation), hence three.
+    # Source: SaoYan/DnCNN-PyTorch@6b08049, README: DnCNN-S, noise level 25, drawn by torch without a seed. The mean
+    # of a draw varies by 0.02 dB (standard deviation), hence three.
     needed("torch")
     import torch
 
@@ -116,7 +116,7 @@ def test_dncnn_on_set12(data_root: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 # Computed independently with the published weights, Epoch99.pth of Li-Chongyi/Zero-DCE, and the release's NIQE.
-@pytest.mark.parametrize("case", [("LIME", 9, 3.948), ("MEF", 17, 3.285), ("NPE", 8, 3.944)], ids=lambda c: c[0])
+@pytest.mark.parametrize("case", [("LIME", 9, 3.948), ("MEF", 17, 3.285), ("NPE", 8, 3.944)], ids=lambda case: case[0])
 def test_zero_dce_on_low_light(
     data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: tuple[str, int, float]
 ) -> None:
