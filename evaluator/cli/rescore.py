@@ -10,17 +10,8 @@ from evaluator.cli import options
 
 
 @click.command("rescore", short_help="Score kept outputs again by new metrics or versions; no model is run.")
-@options.task
-@options.split
-@options.data
-@options.leaderboards
-@options.weights
-@options.device
-@options.workers
-@options.accept_partial
-@options.trust
+@options.scoring
 @click.option("--all", "everything", is_flag=True, help="Also those that are by the rules of now already.")
-@options.output_format
 @click.argument("submissions", nargs=-1, metavar="[ID...]")
 def command(
     *,
