@@ -19,6 +19,7 @@ _VERBS = (
     "profile",
     "rank",
     "site",
+    "bundle",
     "audit",
     "phones",
     "tasks",
