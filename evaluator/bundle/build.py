@@ -127,7 +127,7 @@ def build_bundle(
         work.mkdir()
         _write_texts(work, opened, competition, settings, left_out)
         (work / "logo.png").write_bytes(encode_png(_logo()))
-        _write_program(work / PROGRAM, spec.metrics)
+        _write_program(work / PROGRAM, [m for m in spec.metrics if m not in left_out])
         _write_reference(work / REFERENCE, opened, settings, Path(task))
         _zip(work, Path(name) / "bundle.zip")
         if out.exists():
@@ -240,9 +240,14 @@ def _write_program(folder: Path, ids: Sequence[str]) -> None:
 
 def requirements(ids: Sequence[str]) -> list[str]:
     """Return the packages that scoring with these metrics needs, pinned to the versions that are installed here."""
-    names = _declared("torch" if any(m.startswith("lpips") for m in ids) else None)
+    extra = "torch" if any(m.startswith("lpips") for m in ids) else None
+    names = [name for name in _declared(extra) if _is_installed(name)]  # the metrics were tried with these
     # A build tag (+cpu) names a wheel of one index alone.
     return sorted({f"{n}=={metadata.version(n).partition('+')[0]}" for n in names}, key=str.lower)
+
+
+def _is_installed(name: str) -> bool:
+    return any(True for _ in metadata.Distribution.discover(name=name))
 
 
 def _declared(extra: str | None) -> list[str]:

@@ -183,10 +183,10 @@ def _keys(ids: Sequence[str]) -> dict[str, str]:
     """Return a key of letters, digits and underscores for each id, no two alike."""
     keys: dict[str, str] = {}
     for name in ids:
-        key = re.sub(r"\W", "_", name, flags=re.ASCII)[:_COLUMN_LENGTH]
+        plain = key = re.sub(r"\W", "_", name, flags=re.ASCII)[:_COLUMN_LENGTH]
         number = 2
         while key in keys.values():
-            key = f"{key[: _COLUMN_LENGTH - 3]}_{number}"
+            key = f"{plain[: _COLUMN_LENGTH - 3]}_{number}"
             number += 1
         keys[name] = key
     return keys
