@@ -29,8 +29,8 @@ def load() -> Load:
 
 @pytest.fixture
 def documented() -> dict[str, dict[str, str]]:
-    """Return the scores of docs/baselines.md as they are printed, by baseline and task."""
-    text = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text(encoding="utf-8")
+    """Return the scores of docs/pages/baselines.md as they are printed, by baseline and task."""
+    text = (Path(__file__).parents[2] / "docs" / "pages" / "baselines.md").read_text(encoding="utf-8")
     lines = text.partition("## Scores")[2].partition("\n## ")[0].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     tasks = [head.partition("<br>")[0] for head in rows[0][2:]]
