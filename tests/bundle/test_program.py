@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +49,11 @@ class Worker:
         return (self.output / "detailed_results.html").read_text(encoding="utf-8")
 
 
-def run_as_codabench(archive: Path, submission: Path, root: Path) -> Worker:
-    """Unpack as Codabench does, substitute its paths in the command of metadata.yaml, and run that."""
+def run_as_codabench(archive: Path, submission: Path, root: Path, under: Sequence[str] = ()) -> Worker:
+    """Unpack as Codabench does, substitute its paths in the command of metadata.yaml, and run that.
+
+    `under` is a command that runs the command.
+    """
     upload = root / "upload"
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(upload)
@@ -71,7 +75,7 @@ def run_as_codabench(archive: Path, submission: Path, root: Path) -> Worker:
     hidden = ("EVALUATOR", "PYTHONPATH")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(hidden)} | {"PYTHONUNBUFFERED": "1"}
     done = subprocess.run(
-        [sys.executable, *arguments[1:]],
+        [*under, sys.executable, *arguments[1:]],
         cwd=root / "program",
         env=environment,
         capture_output=True,
@@ -234,6 +238,22 @@ def test_outputs_are_scored_where_nothing_can_be_isolated(
     assert verdict.outcome.card is not None
     assert verdict.outcome.card.isolation is not None
     assert verdict.outcome.card.isolation.level == "limits"
+
+
+def test_a_root_without_powers_scores_as_in_codabenchs_container(tiny: Tiny, archive: Path, tmp_path: Path) -> None:
+    # compute_worker.py drops all capabilities that Docker would give, and sets no-new-privileges.
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root, whose powers can be taken away")
+    powerless = ["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
+    submission = tiny.outputs("res")
+    worker = run_as_codabench(archive, submission, tmp_path / "app", under=powerless)
+    assert worker.status == 0, worker.stderr
+    (outcome,) = score([submission], tiny.split, leaderboards=tmp_path / "boards")
+    assert outcome.card is not None
+    assert worker.scores["psnr_f64"] == outcome.card.metrics["psnr.f64"].value
+    card = json.loads((worker.output / "scorecard.json").read_text(encoding="utf-8"))
+    assert card["isolation"]["level"] in ("A", "B", "C", "limits")
+    assert card["isolation"]["sentence"] in html.unescape(worker.details)
 
 
 def test_a_mini_splits_images_are_carried_along(tmp_path: Path) -> None:
