@@ -97,6 +97,8 @@ def build_bundle(
             cannot be computed here, the dates make no sense, or `out` holds something.
     """
     loaded = load_task(task)
+    if not out.name:
+        raise EvaluatorError(f"{out} has no name that .zip could be added to. Name a folder to be made.")
     archive = out.with_name(f"{out.name}.zip")
     if (out.exists() and (not out.is_dir() or any(out.iterdir()))) or archive.exists():
         raise EvaluatorError(f"{out} or {archive} is there already; nothing was written. Name another folder.")

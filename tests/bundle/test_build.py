@@ -57,6 +57,8 @@ def test_nothing_is_overwritten(tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(EvaluatorError, match="there already"):
         build_bundle(tiny.toml, tmp_path / "b", data=tiny.root)
     assert (tmp_path / "b" / "mine.txt").read_text() == "mine"
+    with pytest.raises(EvaluatorError, match="has no name"):
+        build_bundle(tiny.toml, Path(), data=tiny.root)
     (tmp_path / "c.zip").write_text("mine")
     with pytest.raises(EvaluatorError, match="there already"):
         build_bundle(tiny.toml, tmp_path / "c", data=tiny.root)

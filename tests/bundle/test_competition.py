@@ -74,12 +74,16 @@ def check_fields(where: str, found: dict[str, Any]) -> None:
             # Codabench looks phases' tasks up by number: no dictionaries there.
 
 
+_built: list[Path] = []
+
+
 @pytest.fixture
 def written(tiny: Tiny, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
-    made = build_bundle(
-        tiny.toml, tmp_path / "b", data=tiny.root, start=datetime(2026, 3, 1), end=datetime(2026, 6, 1, 12)
-    )
-    return made.folder, yaml.safe_load((made.folder / "competition.yaml").read_text(encoding="utf-8"))
+    """A bundle, written once for all tests, and its competition.yaml, read for each."""
+    if not _built or not _built[0].exists():
+        dates = {"start": datetime(2026, 3, 1), "end": datetime(2026, 6, 1, 12)}
+        _built[:] = [build_bundle(tiny.toml, tmp_path / "b", data=tiny.root, **dates).folder]
+    return _built[0], yaml.safe_load((_built[0] / "competition.yaml").read_text(encoding="utf-8"))
 
 
 def test_only_documented_fields_are_written_and_none_that_is_required_is_missing(
