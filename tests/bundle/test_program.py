@@ -287,3 +287,24 @@ def test_pirm_2018_of_srcnn(data_root: Path, tmp_path: Path) -> None:
     (outcome,) = score([outputs], load_task("dped").split(None, data_root), leaderboards=tmp_path / "boards")
     assert outcome.card is not None
     assert worker.scores == {m.replace(".", "_"): r.value for m, r in outcome.card.metrics.items()}
+
+
+@pytest.mark.slow
+def test_weights_that_a_metric_needs_are_carried_along(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = data_root / "weights" / "niqe"
+    if not weights.is_dir():
+        pytest.skip("NIQE's parameters are not among the data")
+    monkeypatch.setenv("EVALUATOR_WEIGHTS", str(weights))
+    split = load_task("low-light").split("mini")
+    submission = tmp_path / "inputs"
+    submission.mkdir()
+    for case in split.case_ids:
+        (submission / f"{case}.png").write_bytes(encode_png(split.input(case).array))
+    made = build_bundle("low-light", tmp_path / "bundle", split="mini")
+    assert list((made.folder / "reference_data" / "weights").iterdir())
+    worker = run_as_codabench(made.archive, submission, tmp_path / "app")  # without our environment
+    (outcome,) = score([submission], split, leaderboards=tmp_path / "boards")
+    assert outcome.card is not None
+    assert worker.scores == {"niqe_live": outcome.card.metrics["niqe.live"].value}
