@@ -2,12 +2,18 @@
 
 The public interface, loaded when it is first used::
 
+    from pathlib import Path
+    import evaluator
+
     task = evaluator.load_task("sidd")
     split = task.split("mini")                               # or task.split("validation", data=Path("/data"))
     outcomes = evaluator.check([Path("my_outputs")], split)  # findings, nothing scored
     outcomes = evaluator.score([Path("my_outputs")], split)  # scorecards in ./leaderboards
     board = evaluator.rank(task, "mini", evaluator.Store(Path("leaderboards")).read("sidd", "mini"))
     evaluator.build_site(Path("leaderboards"))
+    evaluator.build_bundle("sidd", Path("my_bundle"), split="mini")  # for Codabench
+
+    a, b = split.input("coffee-0").array, split.target("coffee-0").array  # (H, W, C)
     evaluator.metrics.compute("psnr.f64", output=a, reference=b, peak=255)
 """
 
@@ -20,6 +26,7 @@ from evaluator._version import __version__
 
 if TYPE_CHECKING:
     from evaluator import metrics
+    from evaluator.bundle import Bundle, build_bundle
     from evaluator.findings import EvaluatorError, Finding, Severity
     from evaluator.ranking import Board, rank
     from evaluator.results import Scorecard, Store, case_table
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Board": "evaluator.ranking",
+    "Bundle": "evaluator.bundle",
     "EvaluatorError": "evaluator.findings",
     "Finding": "evaluator.findings",
     "Outcome": "evaluator.scoring",
@@ -37,6 +45,7 @@ _HOME = {
     "Split": "evaluator.tasks",
     "Store": "evaluator.results",
     "Task": "evaluator.tasks",
+    "build_bundle": "evaluator.bundle",
     "build_site": "evaluator.site",
     "case_table": "evaluator.results",
     "check": "evaluator.scoring",
@@ -48,6 +57,7 @@ _HOME = {
 
 __all__ = [
     "Board",
+    "Bundle",
     "EvaluatorError",
     "Finding",
     "Outcome",
@@ -57,6 +67,7 @@ __all__ = [
     "Store",
     "Task",
     "__version__",
+    "build_bundle",
     "build_site",
     "case_table",
     "check",

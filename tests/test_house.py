@@ -28,6 +28,7 @@ ARROWS = {
     "ranking": {"results", "efficiency", "tasks", "metrics", "images"},
     "scoring": {"results", "ingest", "runners", "efficiency", "tasks", "metrics", "images"},
     "site": {"ranking", "results", "ingest", "runners", "efficiency", "tasks", "metrics", "images"},
+    "bundle": {"scoring", "ranking", "results", "ingest", "efficiency", "tasks", "metrics", "images"},
 }
 LEAVES = {"findings", "shipped", "text", "typed_toml", "_version"}
 HEAVY = ("torch", "tensorflow", "pandas", "skimage", "scipy", "cv2", "h5py", "matplotlib")
@@ -107,6 +108,7 @@ def test_what_the_wheel_must_carry_is_there() -> None:
         "site/templates/*.html",
         "site/static/*.js",
         "site/templates/*.svg",
+        "bundle/templates/*",
         "efficiency/devices.toml",
     ):
         assert list(PACKAGE.glob(pattern)), pattern

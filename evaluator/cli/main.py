@@ -22,6 +22,7 @@ _VERBS = (
     "rescore",
     "opinions",
     "site",
+    "bundle",
     "audit",
     "phones",
     "tasks",

@@ -58,8 +58,8 @@ def print_table(
     console.print(table)
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
-    """Print findings to standard error: one line a kind, with the files it was found in."""
+def print_findings(findings: Sequence[Finding], *, rest: str = "--format json lists all") -> None:
+    """Print findings to standard error: one line a kind, with the files it was found in; `rest` says where all are."""
     groups: dict[tuple[str, str, str, str, str], list[str]] = {}
     for finding in findings:
         groups.setdefault((finding.severity, finding.code, finding.expected, finding.got, finding.fix), []).append(
@@ -71,16 +71,16 @@ def print_findings(findings: Sequence[Finding]) -> None:
         merged.setdefault(key[:2], []).append((key, files))
     for (severity, code), members in merged.items():
         for (_, _, expected, got, fix), files in members[:_FILES_LISTED]:
-            say(f"  {severity} [{code}] {_some(files)}: expected {expected}; got {got}. {fix}")
+            say(f"  {severity} [{code}] {_some(files, rest)}: expected {expected}; got {got}. {fix}")
         hidden = members[_FILES_LISTED:]
         if hidden:
             names = [name for _, files in hidden for name in files]
-            say(f"  {severity} [{code}] {_some(names)}: more of this kind")
+            say(f"  {severity} [{code}] {_some(names, rest)}: more of this kind")
 
 
-def _some(files: Sequence[str]) -> str:
+def _some(files: Sequence[str], rest: str) -> str:
     more = len(files) - _FILES_LISTED
-    return ", ".join(files[:_FILES_LISTED]) + (f" and {more} more (--format json lists all)" if more > 0 else "")
+    return ", ".join(files[:_FILES_LISTED]) + (f" and {more} more ({rest})" if more > 0 else "")
 
 
 def print_board(board: Board) -> None:

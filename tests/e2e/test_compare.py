@@ -248,7 +248,7 @@ def test_the_actions_own_scripts_score_compare_and_fail(
 
 def test_the_workflow_in_the_documents_gives_the_action_what_it_takes(action: dict[str, Any]) -> None:
     yaml = pytest.importorskip("yaml")
-    text = (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "pages" / "compare.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
     steps = yaml.safe_load(block)["jobs"]["compare"]["steps"]
     (ours,) = [step for step in steps if "actions/compare" in step.get("uses", "")]

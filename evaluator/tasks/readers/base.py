@@ -48,6 +48,10 @@ class Reader(Protocol):
         """Read everything and return what is wrong."""
         ...
 
+    def files(self) -> list[str]:
+        """Return the names of all files that the split is read from, below its folder."""
+        ...
+
 
 def natural_key(text: str) -> list[tuple[int, str]]:
     """Return a sort key by which `9` stands before `10`."""

@@ -43,8 +43,8 @@ class BlocksReader:
         self.folder = folder
         self.manifest = manifest
 
-    @property
-    def _files(self) -> list[str]:
+    def files(self) -> list[str]:
+        """See `Reader`."""
         return [name for name in (self.spec.inputs, self.spec.references) if name is not None]
 
     def _blocks(self, name: str) -> NDArray[np.uint8]:
@@ -61,10 +61,10 @@ class BlocksReader:
 
     def case_ids(self) -> Sequence[str]:
         """See `Reader`."""
-        shapes = {name: self._blocks(name).shape for name in self._files}
+        shapes = {name: self._blocks(name).shape for name in self.files()}
         for name, shape in shapes.items():
-            if shape[0] != self.spec.count or shape != shapes[self._files[-1]]:
-                expected = f"{self.spec.count} blocks of the shape of {self._files[-1]}"
+            if shape[0] != self.spec.count or shape != shapes[self.files()[-1]]:
+                expected = f"{self.spec.count} blocks of the shape of {self.files()[-1]}"
                 finding = Finding.error("data-count", name, expected, f"{shape}", "Get the file again.")
                 raise EvaluatorError(f"The data set in {self.folder} is not whole.", [finding])
         return [str(number) for number in range(self.spec.count)]
@@ -89,7 +89,7 @@ class BlocksReader:
 
     @cached_property
     def _digests(self) -> dict[str, str]:
-        return {n: hashlib.sha256(read_pinned(self.folder, n, self.manifest)).hexdigest() for n in self._files}
+        return {n: hashlib.sha256(read_pinned(self.folder, n, self.manifest)).hexdigest() for n in self.files()}
 
     def digest(self) -> str:
         """See `Reader`."""

@@ -136,9 +136,12 @@ class FilesReader:
         """See `Reader`: of the manifest where there is one, else of all files, which are read for it."""
         if self.manifest is not None:
             return manifest_digest(self.manifest)
+        return manifest_digest({n: hashlib.sha256(read_pinned(self.folder, n, None)).hexdigest() for n in self.files()})
+
+    def files(self) -> list[str]:
+        """See `Reader`."""
         names = [name for files in self._files.values() for name in files.values()] + list(self.spec.groups.values())
-        names += [self.spec.select.file] if self.spec.select else []
-        return manifest_digest({n: hashlib.sha256(read_pinned(self.folder, n, None)).hexdigest() for n in names})
+        return names + ([self.spec.select.file] if self.spec.select else [])
 
     def verify(self) -> list[Finding]:
         """See `Reader`."""

@@ -130,6 +130,11 @@ class GeneratedReader:
             return [Finding.error("data-digest", str(self.folder), "the published mini split", str(error), fix)]
         return []
 
+    def files(self) -> list[str]:
+        """See `Reader`; they are made if they are not there yet."""
+        _ = self._groups
+        return sorted(p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*") if p.is_file())
+
 
 def _put(path: Path, array: NDArray[np.generic]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
