@@ -14,11 +14,11 @@ from evaluator.ranking import Board, costs, rank
 from evaluator.ranking.cells import significant
 from evaluator.results import CaseRow, Store
 from evaluator.results.store import SITE
-from evaluator.site.cases import case_pages, is_best, rule_in_words
+from evaluator.site.cases import case_pages, is_best, rule_in_words, score_cell
 from evaluator.site.choice import choose
 from evaluator.site.pictures import Pictures, ShownCase
 from evaluator.site.published import paper_views
-from evaluator.site.submissions import submission_view
+from evaluator.site.submissions import case_medians, submission_view
 from evaluator.site.tradeoff import plots
 from evaluator.tasks import Task, load_task, task_ids
 from evaluator.tasks.costs import size_text
@@ -102,6 +102,7 @@ def _environment() -> Environment:
         "other_version": costs.OTHER_VERSION,
         "reasons": _REASONS,
         "is_best": is_best,
+        "score_cell": score_cell,
     }
     return environment
 
@@ -119,8 +120,8 @@ def _write_board(work: Path, environment: Environment, store: Store, board: Boar
     pictures = Pictures(store, board, folder / "cases", data)
     shown = pictures.write(choose(board, cases), cases)
     _write_cases(folder / "cases", environment, board, cases, shown)
+    medians = case_medians(board, cases)
     for row in board.rows:
-        values = submission_view(board, row, cases, shown)
         _write(
             folder / row.submission / "index.html",
             environment,
@@ -129,8 +130,7 @@ def _write_board(work: Path, environment: Environment, store: Store, board: Boar
             board=board,
             row=row,
             cases=cases[row.submission],
-            shown=shown,
-            view=values,
+            view=submission_view(board, row, cases[row.submission], shown, medians),
             no_pictures=pictures.why_not(row.submission),
             findings=_grouped(row.card.findings),
             cost_findings=_grouped(row.cost.findings) if row.cost else [],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from evaluator.metrics import Score, State
 from evaluator.ranking import Board, Column, Row
 from evaluator.results import CaseRow
@@ -85,6 +87,25 @@ def is_best(page: CasePage, score: Score | None, column: Column) -> bool:
     return value is not None and value == page.best.get(column.id)
 
 
+def score_cell(score: Score | None, column: Column, best: bool = False) -> Markup:
+    """Return the table cell of a score; made here, since a large board has hundreds of thousands of them.
+
+    Args:
+        score: of one case; None where it was not taken.
+        column: its metric.
+        best: whether it is marked.
+    """
+    style = "number best" if best else "number"
+    if score is None:
+        return Markup('<td class="state">not scored</td>')
+    if score.value is not None:
+        shown = f"{score.value:.{column.decimals}f}"
+        return Markup(f'<td class="{style}" data-value="{score.value}">{shown}</td>')  # noqa: S704 - numbers
+    if score.state is State.INFINITE:
+        return Markup(f'<td class="{style}" data-value="Infinity">∞</td>')  # noqa: S704
+    return Markup('<td class="state">{}</td>').format(score.state.value.replace("_", " "))
+
+
 def rule_in_words(board: Board, shown: int) -> str:
     """Return how many of the cases have a page, and which."""
     total = max((row.card.dataset.cases for row in board.rows), default=0)
@@ -118,8 +139,8 @@ def _notes(shown: ShownCase) -> list[str]:
     if shown.kinds:
         kinds = " and ".join(sorted(shown.kinds))
         found.append(
-            f"Some of the files hold {kinds} values; all pictures have 8 bit, clipped to what a screen shows, tone-mapped "
-            "where the task does so. They are for looking only: scores are taken from the files."
+            f"Some of the files hold {kinds} values; all pictures have 8 bit, clipped to what a screen shows, "
+            "tone-mapped where the task does so. They are for looking only: scores are taken from the files."
         )
     if shown.reduced > 1:
         width, height = shown.picture_size

@@ -25,7 +25,8 @@ def file_names(ids: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
     plain = {i: re.sub(r"[^A-Za-z0-9_-]+", "-", i)[:_LONGEST].strip("-") for i in sorted(set(ids))}
     often = Counter(name.lower() for name in plain.values())
     refused = {"", *_DEVICES, *taken}
-    names = {i: name for i, name in plain.items() if often[name.lower()] == 1 and name.lower() not in refused}
+    kept = (i for i, name in plain.items() if i == name and often[i.lower()] == 1 and i.lower() not in refused)
+    names = {i: i for i in kept}
     used = refused | {name.lower() for name in names.values()}
     for i, name in plain.items():
         if i in names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -21,6 +22,8 @@ from evaluator.site.names import file_names
 from evaluator.tasks import Split, to_target
 
 INPUT, REFERENCE = "input", "reference"
+_AT_ONCE = 2
+"""How many submissions are read at a time."""
 LONGEST_SIDE = 2048
 """Pictures with a longer side are reduced, and the page says so."""
 
@@ -98,10 +101,15 @@ class Pictures:
         rows = [row for row in self._board.rows if self._usable(row, self._split)]
         shown = self._plan(self._split, choices, len(rows)) if rows else {}
         names = file_names((row.submission for row in self._board.rows), taken=(INPUT, REFERENCE))
-        for row in rows:
+
+        def write_row(row: Row) -> None:
             own = {c.case: c for c in cases[row.submission]}
             wanted = [s for s in shown.values() if s.everyone or row.submission in s.choice.extreme_of]
             self._write_outputs(row, [(s, own[s.case]) for s in wanted if s.case in own], names[row.submission])
+
+        # Each submission has a worker of its own, whose start takes longer than its work.
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(write_row, rows))
         kept = {case: s for case, s in shown.items() if s.outputs}
         for s in kept.values():
             self._write_shared(self._split, s)

@@ -12,7 +12,7 @@ from evaluator.results import CaseRow
 from evaluator.site.choice import case_values, lead_column, worst_and_best
 from evaluator.site.curve import COLOURS, curve_svg
 from evaluator.site.distribution import Distribution, distribution
-from evaluator.site.pictures import ShownCase
+from evaluator.site.pictures import INPUT, REFERENCE, ShownCase
 
 _SHARP = "sharp_region.area"
 _LABEL = 17
@@ -39,37 +39,58 @@ class SubmissionView:
     distribution: Distribution | None
     curve: str
     """Its sharp-region curve beside those of others, as SVG; empty where there is none."""
+    links: dict[str, str]
+    """Case → its page, where it has one."""
+
+
+def case_medians(board: Board, cases: Mapping[str, Sequence[CaseRow]]) -> dict[str, float]:
+    """Return the median over the cases of the rule's first metric, by submission; only those on a par with the board.
+
+    Args:
+        board: the ranked rows.
+        cases: by submission, its per-case table.
+    """
+    lead = lead_column(board)
+    found = {r.submission: case_values(cases[r.submission], lead).values() for r in board.rows if not r.stale}
+    return {name: median(values) for name, values in found.items() if values}
 
 
 def submission_view(
-    board: Board, row: Row, cases: Mapping[str, Sequence[CaseRow]], shown: Mapping[str, ShownCase]
+    board: Board, row: Row, own: Sequence[CaseRow], shown: Mapping[str, ShownCase], medians: Mapping[str, float]
 ) -> SubmissionView:
     """Return what the page of a submission shows of its cases.
 
     Args:
         board: the ranked rows.
         row: the submission's.
-        cases: by submission, its per-case table.
+        own: its per-case table.
         shown: the cases with pictures, by id.
+        medians: see `case_medians`.
     """
     lead = lead_column(board)
-    own = cases[row.submission]
     extremes = [Extremes(c, *worst_and_best(own, c)) for c in board.metric_columns]
     first = next(e for e in extremes if e.column is lead)
     pictured = [
         (title, [(c, shown[c.case]) for c in found if c.case in shown and row.submission in shown[c.case].outputs])
         for title, found in (("Worst", first.worst), ("Best", first.best))
     ]
-    values = {r.submission: list(case_values(cases[r.submission], lead).values()) for r in board.rows if not r.stale}
-    medians = {name: median(found) for name, found in values.items() if found and name != row.submission}
+    values = [] if row.stale else list(case_values(own, lead).values())
     infinite = sum((s := c.scores.get(lead.id)) is not None and s.state is State.INFINITE for c in own)
     return SubmissionView(
         lead,
         [(title, found) for title, found in pictured if found],
         [e for e in extremes if e.worst],
-        distribution(values.get(row.submission, []), medians, lead, infinite),
+        distribution(values, {n: m for n, m in medians.items() if n != row.submission}, lead, infinite),
         _curve(board, row),
+        {case: _link(one, row.submission) for case, one in shown.items()},
     )
+
+
+def _link(one: ShownCase, submission: str) -> str:
+    """Return the way from a submission's page to a case, which opens with its output if that is shown."""
+    page = f"../cases/{one.folder}/index.html"
+    left = REFERENCE if one.has_reference else INPUT
+    return f"{page}#left={left}&right={one.outputs[submission]}" if submission in one.outputs else page
 
 
 def _curve(board: Board, row: Row) -> str:

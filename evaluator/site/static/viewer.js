@@ -41,7 +41,7 @@
     if (state.view === "slider" && place) parts.split = round(state.split, 1);
     if (state.view === "difference") parts.amplify = state.amplify;
     if (state.zoom !== null && place) {
-      Object.assign(parts, { zoom: round(state.zoom, 3), x: round(state.x, 1), y: round(state.y, 1) });
+      Object.assign(parts, { zoom: round(state.zoom, 6), x: round(state.x, 3), y: round(state.y, 3) });
     }
     return new URLSearchParams(Object.entries(parts)).toString();
   }
