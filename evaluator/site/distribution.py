@@ -82,7 +82,11 @@ def distribution(
     )
     if others:
         least, most = min(others.values()), max(others.values())
-        sentence += f" Medians of {len(others)} other submissions: {column.number(least)} to {column.number(most)}."
+        span = f"{column.number(least)} to {column.number(most)}" if len(others) > 1 else column.number(least)
+        whose = (
+            f"Medians of the {len(others)} other submissions" if len(others) > 1 else "Median of the other submission"
+        )
+        sentence += f" {whose}: {span}."
     return Distribution(
         column,
         sentence,

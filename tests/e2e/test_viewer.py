@@ -319,7 +319,9 @@ def test_without_scripts_the_pictures_stand_below_one_another(site: Path, browse
 
 def test_printed_pictures_stand_side_by_side(site: Path, page: Page) -> None:
     open_case(page, site)
+    page.set_viewport_size({"width": 794, "height": 1123})  # A4 at 96 dpi
     page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 794
     assert not page.locator(".viewer").is_visible()
     boxes = [box for figure in page.locator(".pictures figure").all()[:3] if (box := figure.bounding_box())]
     assert len({box["y"] for box in boxes}) == 1

@@ -44,6 +44,7 @@ def test_bars_hold_every_case_once_and_stand_where_their_scores_are() -> None:
     assert x == pytest.approx(place[20.0] + 5 * scale, abs=0.2)
     assert words == "other: median 25.00"
     assert "5 cases from 20.00 to 30.00, half of them between 21.00 and 22.00; median 21.50." in found.words
+    assert found.words.endswith(" Median of the other submission: 25.00.")
     assert found.infinite == 2
 
 
@@ -70,7 +71,7 @@ def test_medians_are_those_of_the_cases(results: Path, known_task: Tiny, page: P
     assert medians["good"] == scores[2]
     text = page(build_site(results, data=known_task.root), "good")
     assert f"median {scores[2]:.4f}." in text
-    assert "Medians of 4 other submissions" in text
+    assert "Medians of the 4 other submissions: " in text
 
 
 def test_worst_and_best_are_listed_for_every_metric_with_links(results: Path, known_task: Tiny, page: Page) -> None:
