@@ -1,11 +1,10 @@
-"""Write the site: an index, a page per task and split, a page per submission, a page of published tables."""
+"""Write the site: an index, pages per task and split, submission and shown case, a page of published tables."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,11 @@ from evaluator.ranking import Board, costs, rank
 from evaluator.ranking.cells import significant
 from evaluator.results import CaseRow, Store
 from evaluator.results.store import SITE
-from evaluator.site.pictures import Pictures
+from evaluator.site.cases import case_pages, is_best, rule_in_words, score_cell
+from evaluator.site.choice import choose
+from evaluator.site.pictures import Pictures, ShownCase
 from evaluator.site.published import paper_views
+from evaluator.site.submissions import case_medians, submission_view
 from evaluator.site.tradeoff import plots
 from evaluator.tasks import Task, load_task, task_ids
 from evaluator.tasks.costs import size_text
@@ -31,8 +33,6 @@ _REASONS = {
     "unknown": "there is no rule for it",
 }
 """Why an operator gives no multiply-accumulates."""
-_SHOWN = 3
-"""How many of the worst and of the best cases are shown with pictures."""
 
 
 def build_site(
@@ -101,6 +101,8 @@ def _environment() -> Environment:
         "macs": costs.MACS,
         "other_version": costs.OTHER_VERSION,
         "reasons": _REASONS,
+        "is_best": is_best,
+        "score_cell": score_cell,
     }
     return environment
 
@@ -114,16 +116,12 @@ def _write_board(work: Path, environment: Environment, store: Store, board: Boar
     folder = work / board.task.id / board.split
     spec = board.task.split_spec(board.split)
     _write(folder / "index.html", environment, "board.html", root="../../", board=board, split=spec, plots=plots(board))
-    with closing(Pictures(store, board, folder, data)) as pictures:
-        _write_submissions(folder, environment, store, board, pictures)
-
-
-def _write_submissions(folder: Path, environment: Environment, store: Store, board: Board, pictures: Pictures) -> None:
+    cases = {row.submission: store.read_cases(row.card) for row in board.rows}
+    pictures = Pictures(store, board, folder / "cases", data)
+    shown = pictures.write(choose(board, cases), cases)
+    _write_cases(folder / "cases", environment, board, cases, shown)
+    medians = case_medians(board, cases)
     for row in board.rows:
-        cases = store.read_cases(row.card)
-        lead = board.lead_metric.id
-        worst, best = _extremes(cases, lead, board)
-        shown = [("Worst", pictures.triples(row.card, worst)), ("Best", pictures.triples(row.card, best))]
         _write(
             folder / row.submission / "index.html",
             environment,
@@ -131,23 +129,29 @@ def _write_submissions(folder: Path, environment: Environment, store: Store, boa
             root="../../../",
             board=board,
             row=row,
-            cases=cases,
-            lead=lead,
-            shown=[(title, triples) for title, triples in shown if triples],
-            no_pictures=pictures.why_not(row.card),
+            cases=cases[row.submission],
+            view=submission_view(board, row, cases[row.submission], shown, medians),
+            no_pictures=pictures.why_not(row.submission),
             findings=_grouped(row.card.findings),
             cost_findings=_grouped(row.cost.findings) if row.cost else [],
         )
 
 
-def _extremes(cases: list[CaseRow], metric: str, board: Board) -> tuple[list[CaseRow], list[CaseRow]]:
-    """Return the worst and the best cases by a metric; those without a number are in neither."""
-    column = next(c for c in board.metric_columns if c.id == metric)
-    sign = 1 if column.direction == "higher" else -1
-    valued = [(sign * s.value, c) for c in cases if (s := c.scores.get(metric)) is not None and s.value is not None]
-    ordered = [case for _, case in sorted(valued, key=lambda pair: pair[0])]
-    worst = ordered[:_SHOWN]
-    return worst, [c for c in reversed(ordered) if c not in worst][:_SHOWN]
+def _write_cases(
+    folder: Path,
+    environment: Environment,
+    board: Board,
+    cases: Mapping[str, Sequence[CaseRow]],
+    shown: Mapping[str, ShownCase],
+) -> None:
+    pages = case_pages(board, cases, shown)
+    if not pages:
+        return
+    values = {"board": board, "rule": rule_in_words(board, len(pages))}
+    _write(folder / "index.html", environment, "cases.html", root="../../../", pages=pages, **values)
+    for page in pages:
+        path = folder / page.shown.folder / "index.html"
+        _write(path, environment, "case.html", root="../../../../", page=page, **values)
 
 
 def _grouped(findings: Sequence[Finding]) -> list[dict[str, Any]]:
