@@ -12,39 +12,6 @@ from evaluator.cli import options
 if TYPE_CHECKING:
     from evaluator.metrics import Aggregate
 
-_FIELDS = (
-    ("direction", "direction"),
-    ("unit", "unit"),
-    ("worst", "worst value"),
-    ("colour", "colour"),
-    ("range", "range"),
-    ("window", "window"),
-    ("border", "border"),
-    ("pooling", "within an image"),
-    ("aggregation", "over images"),
-    ("identical", "identical images"),
-    ("minimum_size", "minimum size"),
-    ("source", "source"),
-    ("used_by", "used by"),
-    ("version", "version"),
-)
-
-_SET_FIELDS = (
-    ("direction", "direction"),
-    ("worst", "worst value"),
-    ("takes", "takes"),
-    ("overlap", "overlap"),
-    ("matching", "matching"),
-    ("ignored", "ignored"),
-    ("ties", "equal scores"),
-    ("curve", "within a class"),
-    ("aggregation", "over classes"),
-    ("source", "source"),
-    ("used_by", "used by"),
-    ("verb", "printed by"),
-    ("version", "version"),
-)
-
 
 @click.group(
     "metrics", invoke_without_command=True, short_help="List the metrics, explain one, or compare their variants."
@@ -91,15 +58,8 @@ def explain(metric_id: str, output_format: str) -> None:
     click.echo(f"{contract.id}: {contract.title}")
     if contract.flaw:
         click.echo(f"  flaw              {contract.flaw}; kept because published numbers rest on it")
-    for name, label in _FIELDS if isinstance(contract, metrics.Contract) else _SET_FIELDS:
-        value = getattr(contract, name)
-        click.echo(f"  {label:<17} {value if value != '' else '–'}")
-    if not isinstance(contract, metrics.Contract):
-        return
-    if not contract.reference:
-        click.echo("  reference         none needed")
-    for name, meaning in contract.extra.items():
-        click.echo(f"  published with it {name}: {meaning}")
+    for label, words in contract.facts():
+        click.echo(f"  {label:<17} {words}")
 
 
 @command.command("spread")
@@ -254,17 +214,20 @@ def detections_command(
 
 
 @command.command("conformance")
+@click.option("--save", is_flag=True, help="Keep the result in the folder of results: the site gets a page of it.")
+@options.leaderboards
 @options.output_format
-def conformance_command(output_format: str) -> None:
+def conformance_command(*, save: bool, leaderboards: Path, output_format: str) -> None:
     """Compare our values with those of the libraries that are installed, on photographs; status 2 if one disagrees."""
-    from dataclasses import asdict
-
-    from evaluator.cli.output import print_json, print_table
-    from evaluator.scoring import conformance
+    from evaluator.cli.output import print_json, print_table, say
+    from evaluator.results import Store
+    from evaluator.scoring.conformance import conformance, record
 
     rows = conformance()
+    if save:
+        say(f"Kept: {Store(leaderboards).write_conformance(record(rows))}")
     if output_format == "json":
-        print_json([asdict(row) for row in rows])
+        print_json([row.model_dump(mode="json") for row in rows])
     else:
         shown = [[r.pair, r.metric, _digits(r.ours), _digits(r.theirs), r.peer, r.verdict, r.reason] for r in rows]
         head = ["photograph", "metric", "ours", "theirs", "peer", "verdict", "reason"]

@@ -12,14 +12,15 @@ if TYPE_CHECKING:
 
 @click.command("schema")
 @click.argument(
-    "what", type=click.Choice(["submission", "task", "scorecard", "cost", "published", "opinions", "moves"])
+    "what",
+    type=click.Choice(["submission", "task", "scorecard", "cost", "published", "opinions", "moves", "conformance"]),
 )
 def command(what: str) -> None:
     """Print the JSON schema of submission.toml, a task file, a scorecard, or one of the records beside scorecards."""
     from evaluator.cli.output import print_json
     from evaluator.efficiency import Cost
     from evaluator.ingest import Manifest
-    from evaluator.results import Moves, Opinions, PublishedTable, Scorecard
+    from evaluator.results import Conformance, Moves, Opinions, PublishedTable, Scorecard
     from evaluator.tasks import TaskSpec
 
     models: dict[str, type[BaseModel]] = {
@@ -30,5 +31,6 @@ def command(what: str) -> None:
         "published": PublishedTable,
         "opinions": Opinions,
         "moves": Moves,
+        "conformance": Conformance,
     }
     print_json(models[what].model_json_schema())

@@ -93,6 +93,39 @@ class Aggregate:
     extra: Mapping[str, float] = field(default_factory=dict)
 
 
+_LABELS = (
+    ("direction", "direction"),
+    ("unit", "unit"),
+    ("worst", "worst value"),
+    ("colour", "colour"),
+    ("range", "range"),
+    ("window", "window"),
+    ("border", "border"),
+    ("pooling", "within an image"),
+    ("aggregation", "over images"),
+    ("identical", "identical images"),
+    ("minimum_size", "minimum size"),
+    ("source", "source"),
+    ("used_by", "used by"),
+    ("version", "version"),
+)
+_SET_LABELS = (
+    ("direction", "direction"),
+    ("worst", "worst value"),
+    ("takes", "takes"),
+    ("overlap", "overlap"),
+    ("matching", "matching"),
+    ("ignored", "ignored"),
+    ("ties", "equal scores"),
+    ("curve", "within a class"),
+    ("aggregation", "over classes"),
+    ("source", "source"),
+    ("used_by", "used by"),
+    ("verb", "printed by"),
+    ("version", "version"),
+)
+
+
 @dataclass(frozen=True)
 class Promise:
     """What every number promises, be it of one image or of a whole set."""
@@ -136,6 +169,13 @@ class Contract(Promise):
     flaw: str = ""
     """What is wrong with a definition that is kept only because published tables rest on it."""
 
+    def facts(self) -> list[tuple[str, str]]:
+        """Return everything that changes the number, in words: what it is about, and what holds. `–`: nothing."""
+        found = _facts(self, _LABELS)
+        if not self.reference:
+            found.append(("reference", "none needed"))
+        return found + [("published with it", f"{name}: {meaning}") for name, meaning in self.extra.items()]
+
 
 @dataclass(frozen=True)
 class SetContract(Promise):
@@ -154,6 +194,15 @@ class SetContract(Promise):
     used_by: str
     flaw: str = ""
     """As in `Contract`."""
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return the same as `Contract.facts`."""
+        return _facts(self, _SET_LABELS)
+
+
+def _facts(contract: Promise, labels: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    values = ((label, getattr(contract, name)) for name, label in labels)
+    return [(label, str(value) if value != "" else "–") for label, value in values]
 
 
 Measure = Callable[[Image, Image, float], float | Measured]

@@ -1,7 +1,7 @@
 """Rank scorecards by a task's rules and say how sure that is; audit published tables, set measured rows beside."""
 
 from evaluator.ranking.audit import audit
-from evaluator.ranking.beside import Pair, beside
+from evaluator.ranking.beside import Kind, Pair, beside
 from evaluator.ranking.board import Board, Row, rank
 from evaluator.ranking.cells import Cell, Column
 from evaluator.ranking.compare import Comparison, CostChange, Limits, MetricChange, compare
@@ -20,6 +20,7 @@ __all__ = [
     "Column",
     "Comparison",
     "CostChange",
+    "Kind",
     "Limits",
     "MetricChange",
     "Neighbours",

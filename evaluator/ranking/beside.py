@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from evaluator import metrics
 from evaluator.results import PublishedTable, Scorecard
 from evaluator.results.published import CellState, Entry
+
+
+class Kind(StrEnum):
+    """How a measured number stands to a printed one."""
+
+    AGREES = "agrees"
+    """In the printed digits."""
+    DIFFERS = "differs"
+    OTHER_IMAGES = "other images"
+    """Measured on another set than the paper's: a difference says nothing of either."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +29,7 @@ class Pair:
     card: Scorecard
     measured: float
     """In the scale of the printed number."""
+    kind: Kind
     reason: str
     """What the difference is likely to come from."""
 
@@ -48,20 +60,22 @@ def beside(tables: Iterable[PublishedTable], cards: Sequence[Scorecard]) -> Iter
                 result = card.metrics.get(entry.metric)
                 if result is not None and result.value is not None:
                     value = result.value / entry.scale
-                    yield Pair(entry, card, value, _reason(entry, card, result.value))
+                    yield Pair(entry, card, value, *_why(entry, card, result.value))
 
 
-def _reason(entry: Entry, card: Scorecard, value: float) -> str:
+def _why(entry: Entry, card: Scorecard, value: float) -> tuple[Kind, str]:
     printed = entry.printed.rounded
     if card.split != entry.split:
         there = f"on the {entry.split} set" if entry.split else "on a set that the paper does not name"
-        return f"Other images: measured on {card.task}/{card.split} ({card.dataset.cases} cases), reported {there}."
+        measured = f"{card.task}/{card.split} ({card.dataset.cases} cases)"
+        return Kind.OTHER_IMAGES, f"Other images: measured on {measured}, reported {there}."
     if printed.low <= value <= printed.high:
-        return "The printed digits agree."
+        return Kind.AGREES, "The printed digits agree."
     if entry.method == "identity":
-        return "The input itself, on the same images: the paper's variant of the metric, or its decoding, is another."
+        why = "The input itself, on the same images: the paper's variant of the metric, or its decoding, is another."
+        return Kind.DIFFERS, why
     contract = metrics.get(entry.metric or "").contract
-    return (
+    return Kind.DIFFERS, (
         f"The same images by {contract.id}: another implementation, other parameters or weights of the method, or "
         "outputs rounded at another place."
     )

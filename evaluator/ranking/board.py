@@ -19,7 +19,7 @@ from evaluator.ranking.cells import Cell, Column
 from evaluator.ranking.opinions import opinion_cells, opinion_columns
 from evaluator.ranking.scores import derived
 from evaluator.results import MetricResult, Opinions, Scorecard
-from evaluator.tasks import Task
+from evaluator.tasks import Task, task_ids
 from evaluator.tasks.costs import is_cost
 from evaluator.tasks.rules import MEAN_RANK, Gate, Ranking
 from evaluator.tasks.spec import TaskSpec
@@ -264,7 +264,10 @@ def _current_dataset(task: Task, split: str, cards: Sequence[Scorecard]) -> str:
 
 def _stale(task: Task, card: Scorecard, dataset: str) -> str:
     if card.rules_digest != task.rules_digest() or not set(task.spec.metrics) <= set(card.metrics):
-        return "scored by another protocol or with other metric versions: score it again"
+        name = task.id if task.id in task_ids() else "FILE.toml"
+        split = "" if card.split == task.spec.default_split else f" --split {card.split}"
+        again = f"evaluate rescore --task {name}{split}"
+        return f"scored by another protocol or with other metric versions: score it again with {again}"
     if card.dataset.digest != dataset:
         return "scored on other data than the rest of the board: score it again"
     return ""

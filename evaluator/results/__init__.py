@@ -1,6 +1,7 @@
 """Results as plain typed data and plain files: scorecards, per-case tables, and the layout of `leaderboards/`."""
 
 from evaluator.results.cases import CaseRow, case_table, read_cases, write_cases
+from evaluator.results.conformance import Conformance
 from evaluator.results.counts import Facts, load_facts
 from evaluator.results.moves import Change, Move, Moves
 from evaluator.results.opinions import Choices, MeanOpinion, Opinions, Ratings, Strength
@@ -13,6 +14,7 @@ __all__ = [
     "CaseRow",
     "Change",
     "Choices",
+    "Conformance",
     "DatasetInfo",
     "Environment",
     "Facts",

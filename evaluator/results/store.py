@@ -1,7 +1,7 @@
 """The layout of a leaderboards folder.
 
 `<task>/<split>/<submission>/scorecard.json` and `cases.csv`; `<task>/<split>/moves.json`;
-`costs/<task>/<submission>.json`, for all splits; `opinions/<task>/<split>.json`.
+`costs/<task>/<submission>.json`, for all splits; `opinions/<task>/<split>.json`; `conformance.json`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from pydantic import BaseModel
 from evaluator.efficiency import cost
 from evaluator.efficiency.cost import Cost
 from evaluator.findings import EvaluatorError
+from evaluator.results import conformance
 from evaluator.results import moves as moving
 from evaluator.results import opinions as judging
 from evaluator.results.cases import CaseRow, read_cases
+from evaluator.results.conformance import Conformance
 from evaluator.results.moves import Moves
 from evaluator.results.opinions import Opinions
 from evaluator.results.scorecard import SCHEMA_VERSION, Scorecard
@@ -38,6 +40,7 @@ SITE = "site"
 COSTS = "costs"
 OPINIONS = "opinions"
 MOVES = "moves.json"
+CONFORMANCE = "conformance.json"
 
 Record = TypeVar("Record", bound=BaseModel)
 Of = TypeVar("Of", Moves, Opinions)
@@ -161,6 +164,28 @@ class Store:
         """
         again = "Import the opinions again (evaluate opinions import)"
         return _load_of(Opinions, self.opinions_file(task, split), judging.SCHEMA_VERSION, again, (task, split))
+
+    @property
+    def conformance_file(self) -> Path:
+        """The file of what came of setting our metrics beside other libraries; of no task."""
+        return self.root / CONFORMANCE
+
+    def write_conformance(self, record: Conformance) -> Path:
+        """Write what came of setting our metrics beside other libraries, in one step; return the file's path."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.conformance_file, _json(record))
+        return self.conformance_file
+
+    def read_conformance(self) -> Conformance | None:
+        """Return what came of setting our metrics beside other libraries, or None if that was not kept.
+
+        Raises:
+            EvaluatorError: the file is damaged, or of another schema version.
+        """
+        if not self.conformance_file.is_file():
+            return None
+        again = "Write it anew (evaluate metrics conformance --save)"
+        return _load(Conformance, self.conformance_file, conformance.SCHEMA_VERSION, again)
 
     def read_cases(self, card: Scorecard) -> list[CaseRow]:
         """Return a scorecard's per-case table.

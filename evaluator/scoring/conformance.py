@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluator import metrics
+from evaluator.results import Conformance, environment
+from evaluator.results.conformance import Comparison, Verdict
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 Compute = Callable[[Any, Pair], float]
@@ -31,21 +33,6 @@ class Peer:
     tolerance: float | None
     """Largest difference that is agreement; None where the two differ by definition."""
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One comparison."""
-
-    pair: str
-    metric: str
-    ours: float | None
-    peer: str
-    theirs: float | None
-    tolerance: float | None
-    verdict: str
-    """`agrees`, `differs by definition`, `DISAGREES` or `not installed`."""
-    reason: str
 
 
 def _tensor(image: NDArray[np.uint8]) -> Any:  # noqa: ANN401 - torch is not loaded before it is needed
@@ -200,29 +187,43 @@ def photographs() -> dict[str, Pair]:
     return pairs
 
 
-def conformance(pairs: Mapping[str, Pair] | None = None) -> list[Row]:
+def conformance(pairs: Mapping[str, Pair] | None = None) -> list[Comparison]:
     """Compare our metrics with those of the libraries that are installed.
 
     Args:
         pairs: (output, reference) by name, `(H, W, 3)` uint8; photographs of scikit-image if not given.
     """
-    rows = []
-    for name, pair in (pairs or photographs()).items():
-        for peer in PEERS:
-            rows.append(_compare(name, pair, peer))
-    return rows
+    return [_compare(name, pair, peer) for name, pair in (pairs or photographs()).items() for peer in PEERS]
 
 
-def _compare(name: str, pair: Pair, peer: Peer) -> Row:
+def record(comparisons: Sequence[Comparison]) -> Conformance:
+    """Return comparisons with the environment in which they were just made."""
+    return Conformance(environment=environment([c.metric for c in comparisons]), comparisons=tuple(comparisons))
+
+
+def _compare(name: str, pair: Pair, peer: Peer) -> Comparison:
     ours = metrics.compute(peer.metric, output=pair[0], reference=pair[1], peak=255)
+    label, theirs, reason = f"{peer.package} {peer.call}", None, ""
+    verdict: Verdict = "not installed"
     try:
         module = importlib.import_module(peer.module)
         label = f"{peer.package} {metadata.version(peer.package)} {peer.call}"
     except ImportError:
-        return Row(name, peer.metric, ours, f"{peer.package} {peer.call}", None, peer.tolerance, "not installed", "")
-    theirs = peer.compute(module, pair)
-    if peer.tolerance is None:
-        verdict = "differs by definition"
+        pass
     else:
-        verdict = "agrees" if abs(ours - theirs) <= peer.tolerance else "DISAGREES"
-    return Row(name, peer.metric, ours, label, theirs, peer.tolerance, verdict, peer.reason)
+        theirs, reason = peer.compute(module, pair), peer.reason
+        if peer.tolerance is None:
+            verdict = "differs by definition"
+        else:
+            verdict = "agrees" if abs(ours - theirs) <= peer.tolerance else "DISAGREES"
+    return Comparison(
+        pair=name,
+        metric=peer.metric,
+        version=metrics.get(peer.metric).contract.version,
+        ours=ours,
+        peer=label,
+        theirs=theirs,
+        tolerance=peer.tolerance,
+        verdict=verdict,
+        reason=reason,
+    )

@@ -1,5 +1,5 @@
 """Leaderboard pages: static HTML that opens from a folder, with no network."""
 
-from evaluator.site.build import build_site
+from evaluator.site.build import build_site, single_file
 
-__all__ = ["build_site"]
+__all__ = ["build_site", "single_file"]

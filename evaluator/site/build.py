@@ -1,10 +1,11 @@
-"""Write the site: an index, pages per task and split, submission and shown case, a page of published tables."""
+"""Write the site: an index, pages by task and split, submission and shown case; those of `evaluator.site.pages`."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ from evaluator.results import CaseRow, Store
 from evaluator.results.store import SITE
 from evaluator.site.cases import case_pages, is_best, rule_in_words, score_cell
 from evaluator.site.choice import choose
+from evaluator.site.moved import moves_view
+from evaluator.site.pages import board_pages, site_pages
 from evaluator.site.pictures import Pictures, ShownCase
-from evaluator.site.published import paper_views
+from evaluator.site.single import inline
 from evaluator.site.submissions import case_medians, submission_view
 from evaluator.site.tradeoff import plots
 from evaluator.tasks import Task, load_task, task_ids
@@ -62,15 +65,44 @@ def build_site(
         work = Path(name) / SITE
         shutil.copytree(_ASSETS, work / "static")
         environment = _environment()
-        _write(work / "index.html", environment, "index.html", root="", boards=boards)
-        cards = [row.card for board in boards for row in board.rows if not row.stale]
-        _write(work / "published.html", environment, "published.html", root="", papers=paper_views(cards))
+        pages = site_pages(store, boards)
+        beside = [board_pages(store, board) for board in boards]
+        environment.globals |= {"pages": pages, "contracts": _contracts(boards)}
+        _write(work / "index.html", environment, "index.html", root="", boards=list(zip(boards, beside, strict=True)))
+        for page in (*pages, *chain.from_iterable(beside)):
+            _write(work / page.path, environment, page.template, root=page.root, **page.values)
         for board in boards:
             _write_board(work, environment, store, board, data)
         if target.exists():
             target.rename(Path(name) / "old")
         work.rename(target)
     return target / "index.html"
+
+
+def single_file(task: Task, split: str, leaderboards: Path = Path("leaderboards")) -> str:
+    """Return the page of one task and split as HTML that needs no other file.
+
+    Args:
+        task: the task.
+        split: the split's name.
+        leaderboards: the folder of results.
+
+    Raises:
+        EvaluatorError: it has no scorecards, or one of them is damaged.
+    """
+    store = Store(leaderboards)
+    if (task.id, split) not in store.boards():
+        raise EvaluatorError(
+            f"There are no scorecards in {leaderboards / task.id / split}. "
+            "Score something first: evaluate --task T SUBMISSION"
+        )
+    board = _board(store, task.id, split, {task.id: task})
+    return inline(_board_page(_environment(), store, board, root=""), _ASSETS.parent)
+
+
+def _contracts(boards: Sequence[Board]) -> frozenset[str]:
+    """Return the metrics that the page about the numbers has a place for."""
+    return frozenset(column.id for board in boards for column in board.metric_columns)
 
 
 def _board(store: Store, task: str, split: str, own: Mapping[str, Task]) -> Board:
@@ -103,19 +135,33 @@ def _environment() -> Environment:
         "reasons": _REASONS,
         "is_best": is_best,
         "score_cell": score_cell,
+        "pages": [],
+        "contracts": frozenset(),
     }
     return environment
 
 
-def _write(path: Path, environment: Environment, template: str, **values: Any) -> None:  # noqa: ANN401
+def _render(environment: Environment, template: str, *, root: str, **values: Any) -> str:  # noqa: ANN401
+    # As a global, for macros to know it: what they import is only that.
+    return environment.get_template(template, globals={"root": root}).render(**values)
+
+
+def _write(path: Path, environment: Environment, template: str, *, root: str, **values: Any) -> None:  # noqa: ANN401
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(environment.get_template(template).render(**values), encoding="utf-8")
+    path.write_text(_render(environment, template, root=root, **values), encoding="utf-8")
+
+
+def _board_page(environment: Environment, store: Store, board: Board, *, root: str) -> str:
+    values: dict[str, Any] = {"board": board, "split": board.task.split_spec(board.split), "plots": plots(board)}
+    moves, opinions = store.read_moves(board.task.id, board.split), store.read_opinions(board.task.id, board.split)
+    values |= {"moves": moves_view(moves, board) if moves else None, "opinions": opinions is not None}
+    return _render(environment, "board.html", root=root, **values)
 
 
 def _write_board(work: Path, environment: Environment, store: Store, board: Board, data: Path | None) -> None:
     folder = work / board.task.id / board.split
-    spec = board.task.split_spec(board.split)
-    _write(folder / "index.html", environment, "board.html", root="../../", board=board, split=spec, plots=plots(board))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index.html").write_text(_board_page(environment, store, board, root="../../"), encoding="utf-8")
     cases = {row.submission: store.read_cases(row.card) for row in board.rows}
     pictures = Pictures(store, board, folder / "cases", data)
     shown = pictures.write(choose(board, cases), cases)
@@ -148,7 +194,7 @@ def _write_cases(
     if not pages:
         return
     values = {"board": board, "rule": rule_in_words(board, len(pages))}
-    _write(folder / "index.html", environment, "cases.html", root="../../../", pages=pages, **values)
+    _write(folder / "index.html", environment, "cases.html", root="../../../", shown=pages, **values)
     for page in pages:
         path = folder / page.shown.folder / "index.html"
         _write(path, environment, "case.html", root="../../../../", page=page, **values)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from evaluator.ranking import Pair, Remark, Verdict, audit, beside
+from evaluator.ranking import Kind, Pair, Remark, Verdict, audit, beside
 from evaluator.results import PublishedTable, Scorecard, load_papers, load_published
 from evaluator.results.published import CellState, Paper
 
@@ -43,6 +43,11 @@ class RowView:
     agreeing: int
     """How many checks it passed."""
 
+    @property
+    def verdicts(self) -> list[str]:
+        """What the audit says of it, without what agrees; each once."""
+        return sorted({remark.verdict.value for remark in self.remarks})
+
 
 @dataclass(frozen=True)
 class TableView:
@@ -55,6 +60,19 @@ class TableView:
     remarks: tuple[Remark, ...]
     """On whole columns."""
     pairs: tuple[Pair, ...]
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """How many checks of its rows and columns came to which verdict."""
+        found = [r.verdict for row in self.rows for r in row.remarks] + [r.verdict for r in self.remarks]
+        agreeing = sum(row.agreeing for row in self.rows) + found.count(Verdict.AGREES)
+        return {v.value: agreeing if v is Verdict.AGREES else found.count(v) for v in Verdict}
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """How many of its numbers stand in which way to a measured one; those that none does are left out."""
+        found = [pair.kind for pair in self.pairs]
+        return {kind.value: count for kind in Kind if (count := found.count(kind))}
 
 
 @dataclass(frozen=True)

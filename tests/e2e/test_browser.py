@@ -91,7 +91,7 @@ def test_plots_of_costs_are_switched_without_a_script(site: Path, page: Page, sc
 
 def test_reported_and_measured_numbers_are_told_apart(site: Path, page: Page) -> None:
     page.goto((site / "index.html").as_uri())
-    page.get_by_role("link", name="What papers report").click()
+    page.get_by_role("main").get_by_role("link", name="Reported against measured").click()
     assert page.get_by_role("heading", level=3).count() == 16
     assert page.locator("h3 .badge.reported").count() == 16
     noisy = page.locator("table.beside tr", has_text="Noisy").first

@@ -184,6 +184,7 @@ def test_mistakes_are_answered_in_words_with_status_2(evaluate: Run, arguments: 
         ["audit", "--format", "json"],
         ["schema", "published"],
         ["schema", "cost"],
+        ["schema", "conformance"],
         ["phones", "devices", "--format", "json"],
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from evaluator.ranking import Pair, beside
+from evaluator.ranking import Kind, Pair, beside
 from evaluator.results import Scorecard, load_published
 from evaluator.tasks import load_task
 
@@ -27,6 +27,7 @@ def test_a_method_is_matched_by_its_id_and_task(make_card: MakeCard) -> None:
     assert psnr.difference == pytest.approx(-0.002)
     assert "ssim.matlab3d" in ssim.reason
     assert "another implementation" in ssim.reason
+    assert (psnr.kind, ssim.kind) == (Kind.AGREES, Kind.DIFFERS)
     assert (ssim.decimals, ssim.difference) == (3, pytest.approx(-0.0029))
 
 
@@ -35,6 +36,7 @@ def test_other_images_are_named_as_the_reason(make_card: MakeCard) -> None:
     found = pairs(make_card(sidd, "nlm", {"psnr.f64": 26.75}), make_card(sidd, "dncnn", {}))
     assert "reported on the server set" in found["lpienet/2 NLM [8] psnr"].reason
     assert "a set that the paper does not name" in found["lpienet/2 DnCNN [66] psnr"].reason
+    assert {pair.kind for pair in found.values()} == {Kind.OTHER_IMAGES}
     assert "agree" not in found["lpienet/2 NLM [8] psnr"].reason, "equal digits on other images mean nothing"
 
 

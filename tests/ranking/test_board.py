@@ -157,6 +157,8 @@ def test_other_rules_or_data_take_the_numbers_and_the_rank(dped: Task, make_card
         assert {c.value for c in row.cells.values()} == {None}
     assert "data" in found.rows[1].reason
     assert "protocol" in found.rows[2].reason
+    assert "evaluate rescore --task dped" in found.rows[2].reason
+    assert "rescore" not in found.rows[1].reason, "outputs for other data are of no use"
 
 
 def test_where_nothing_is_pinned_the_newest_card_says_which_data_is_meant(tiny: Any, make_card: MakeCard) -> None:
