@@ -15,9 +15,9 @@ from evaluator.ranking import Board, costs, rank
 from evaluator.ranking.cells import significant
 from evaluator.results import CaseRow, Store
 from evaluator.results.store import SITE
+from evaluator.site.boards import board_view, kinds_of, tracks
 from evaluator.site.pictures import Pictures
 from evaluator.site.published import paper_views
-from evaluator.site.tradeoff import plots
 from evaluator.tasks import Task, load_task, task_ids
 from evaluator.tasks.costs import size_text
 
@@ -101,6 +101,7 @@ def _environment() -> Environment:
         "macs": costs.MACS,
         "other_version": costs.OTHER_VERSION,
         "reasons": _REASONS,
+        "kinds_of": kinds_of,
     }
     return environment
 
@@ -112,17 +113,30 @@ def _write(path: Path, environment: Environment, template: str, **values: Any) -
 
 def _write_board(work: Path, environment: Environment, store: Store, board: Board, data: Path | None) -> None:
     folder = work / board.task.id / board.split
-    spec = board.task.split_spec(board.split)
-    _write(folder / "index.html", environment, "board.html", root="../../", board=board, split=spec, plots=plots(board))
+    cases = {row.submission: store.read_cases(row.card) for row in board.rows}
+    _write_rankings(folder, environment, store, board, cases)
     with closing(Pictures(store, board, folder, data)) as pictures:
-        _write_submissions(folder, environment, store, board, pictures)
+        _write_submissions(folder, environment, board, cases, pictures)
 
 
-def _write_submissions(folder: Path, environment: Environment, store: Store, board: Board, pictures: Pictures) -> None:
+def _write_rankings(
+    folder: Path, environment: Environment, store: Store, board: Board, cases: Mapping[str, Sequence[CaseRow]]
+) -> None:
+    spec = board.task.split_spec(board.split)
+    for one in (board, *tracks(store, board)):
+        path = folder if one.track is None else folder / "track" / one.track
+        root = "../../" if one.track is None else "../../../../"
+        view = board_view(one, cases, board)
+        _write(path / "index.html", environment, "board.html", root=root, board=one, split=spec, view=view)
+
+
+def _write_submissions(
+    folder: Path, environment: Environment, board: Board, cases: Mapping[str, list[CaseRow]], pictures: Pictures
+) -> None:
+    lead = board.lead_metric.id
     for row in board.rows:
-        cases = store.read_cases(row.card)
-        lead = board.lead_metric.id
-        worst, best = _extremes(cases, lead, board)
+        own = cases[row.submission]
+        worst, best = _extremes(own, lead, board)
         shown = [("Worst", pictures.triples(row.card, worst)), ("Best", pictures.triples(row.card, best))]
         _write(
             folder / row.submission / "index.html",
@@ -131,7 +145,7 @@ def _write_submissions(folder: Path, environment: Environment, store: Store, boa
             root="../../../",
             board=board,
             row=row,
-            cases=cases,
+            cases=own,
             lead=lead,
             shown=[(title, triples) for title, triples in shown if triples],
             no_pictures=pictures.why_not(row.card),
