@@ -15,6 +15,7 @@ from evaluator.ranking import Board, costs, rank
 from evaluator.ranking.cells import significant
 from evaluator.results import CaseRow, Store
 from evaluator.results.store import SITE
+from evaluator.site.boards import board_view, kinds_of, tracks
 from evaluator.site.cases import case_pages, is_best, rule_in_words, score_cell
 from evaluator.site.choice import choose
 from evaluator.site.moved import moves_view
@@ -22,7 +23,6 @@ from evaluator.site.pages import board_pages, site_pages
 from evaluator.site.pictures import Pictures, ShownCase
 from evaluator.site.single import inline
 from evaluator.site.submissions import case_medians, submission_view
-from evaluator.site.tradeoff import plots
 from evaluator.tasks import Task, load_task, task_ids
 from evaluator.tasks.costs import size_text
 
@@ -97,7 +97,8 @@ def single_file(task: Task, split: str, leaderboards: Path = Path("leaderboards"
             "Score something first: evaluate --task T SUBMISSION"
         )
     board = _board(store, task.id, split, {task.id: task})
-    return inline(_board_page(_environment(), store, board, root=""), _ASSETS.parent)
+    cases = {row.submission: store.read_cases(row.card) for row in board.rows}
+    return inline(_board_page(_environment(), store, board, board, cases, root=""), _ASSETS.parent)
 
 
 def _contracts(boards: Sequence[Board]) -> frozenset[str]:
@@ -137,13 +138,13 @@ def _environment() -> Environment:
         "score_cell": score_cell,
         "pages": [],
         "contracts": frozenset(),
+        "kinds_of": kinds_of,
     }
     return environment
 
 
 def _render(environment: Environment, template: str, *, root: str, **values: Any) -> str:  # noqa: ANN401
-    # As a global, for macros to know it: what they import is only that.
-    return environment.get_template(template, globals={"root": root}).render(**values)
+    return environment.get_template(template).render(root=root, **values)
 
 
 def _write(path: Path, environment: Environment, template: str, *, root: str, **values: Any) -> None:  # noqa: ANN401
@@ -151,21 +152,34 @@ def _write(path: Path, environment: Environment, template: str, *, root: str, **
     path.write_text(_render(environment, template, root=root, **values), encoding="utf-8")
 
 
-def _board_page(environment: Environment, store: Store, board: Board, *, root: str) -> str:
-    values: dict[str, Any] = {"board": board, "split": board.task.split_spec(board.split), "plots": plots(board)}
+def _board_page(
+    environment: Environment,
+    store: Store,
+    board: Board,
+    main: Board,
+    cases: Mapping[str, Sequence[CaseRow]],
+    *,
+    root: str,
+    pictures: bool = False,
+) -> str:
+    """Return the page of a board, the main one or that of a track; `pictures`: there are pages of cases."""
+    values: dict[str, Any] = {"board": board, "split": board.task.split_spec(board.split), "pictures": pictures}
     moves, opinions = store.read_moves(board.task.id, board.split), store.read_opinions(board.task.id, board.split)
     values |= {"moves": moves_view(moves, board) if moves else None, "opinions": opinions is not None}
-    return _render(environment, "board.html", root=root, **values)
+    return _render(environment, "board.html", root=root, view=board_view(board, cases, main), **values)
 
 
 def _write_board(work: Path, environment: Environment, store: Store, board: Board, data: Path | None) -> None:
     folder = work / board.task.id / board.split
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.html").write_text(_board_page(environment, store, board, root="../../"), encoding="utf-8")
     cases = {row.submission: store.read_cases(row.card) for row in board.rows}
     pictures = Pictures(store, board, folder / "cases", data)
     shown = pictures.write(choose(board, cases), cases)
     _write_cases(folder / "cases", environment, board, cases, shown)
+    for one in (board, *tracks(store, board)):
+        path, root = (folder, "../../") if one.track is None else (folder / "track" / one.track, "../../../../")
+        path.mkdir(parents=True, exist_ok=True)
+        text = _board_page(environment, store, one, board, cases, root=root, pictures=bool(shown))
+        (path / "index.html").write_text(text, encoding="utf-8")
     medians = case_medians(board, cases)
     for row in board.rows:
         _write(

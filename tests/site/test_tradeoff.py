@@ -52,7 +52,7 @@ def costly(results: Path) -> Path:
 
 
 def pictures(text: str) -> list[ElementTree.Element]:
-    found = re.findall(r"<svg class=\"tradeoff\".*?</svg>", text, re.DOTALL)
+    found = re.findall(r"<svg class=\"chart tradeoff\".*?</svg>", text, re.DOTALL)
     return [ElementTree.fromstring(svg) for svg in found]  # noqa: S314 - the harness wrote it
 
 
@@ -73,7 +73,7 @@ def test_the_board_has_cost_columns_marks_and_notes(costly: Path, page: Page) ->
 def test_there_is_a_plot_for_each_cost_of_at_least_two_rows(costly: Path, tiny: Tiny, page: Page) -> None:
     store = Store(costly)
     board = rank(tiny.task, "five", store.read("tiny", "five"), store.read_costs("tiny"))
-    found = {plot.cost.id: plot for plot in plots(board)}
+    found = {plot.x.id: plot for plot in plots(board)}
     assert list(found) == ["cost.macs", "cost.parameters", "measured.runtime_ms"]
     names = {p.name for p in found["cost.macs"].points}
     assert len(names) == 3
@@ -99,7 +99,7 @@ def test_a_picture_is_well_formed_and_says_what_it_shows(costly: Path, page: Pag
 def test_better_stands_higher_and_cheaper_further_left(costly: Path, tiny: Tiny) -> None:
     store = Store(costly)
     board = rank(tiny.task, "five", store.read("tiny", "five"), store.read_costs("tiny"))
-    (plot,) = (p for p in plots(board) if p.cost.id == "cost.macs")
+    (plot,) = (p for p in plots(board) if p.x.id == "cost.macs")
     rows = {row.card.submission.method or row.submission: row for row in board.rows}
     values: Mapping[str, tuple[float, float]] = {
         p.name: (rows[p.name].cells["cost.macs"].value or 0, rows[p.name].cells["psnr.f64"].value or 0)
