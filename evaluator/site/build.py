@@ -15,7 +15,7 @@ from evaluator.ranking import Board, costs, rank
 from evaluator.ranking.cells import significant
 from evaluator.results import CaseRow, Store
 from evaluator.results.store import SITE
-from evaluator.site.boards import board_view, kinds_of, tracks
+from evaluator.site.boards import BoardView, board_view, kinds_of, tracks
 from evaluator.site.cases import case_pages, is_best, rule_in_words, score_cell
 from evaluator.site.choice import choose
 from evaluator.site.moved import moves_view
@@ -98,7 +98,7 @@ def single_file(task: Task, split: str, leaderboards: Path = Path("leaderboards"
         )
     board = _board(store, task.id, split, {task.id: task})
     cases = {row.submission: store.read_cases(row.card) for row in board.rows}
-    return inline(_board_page(_environment(), store, board, board, cases, root=""), _ASSETS.parent)
+    return inline(_board_page(_environment(), store, board, board_view(board, cases, board), root=""), _ASSETS.parent)
 
 
 def _contracts(boards: Sequence[Board]) -> frozenset[str]:
@@ -156,8 +156,7 @@ def _board_page(
     environment: Environment,
     store: Store,
     board: Board,
-    main: Board,
-    cases: Mapping[str, Sequence[CaseRow]],
+    view: BoardView,
     *,
     root: str,
     pictures: bool = False,
@@ -166,7 +165,7 @@ def _board_page(
     values: dict[str, Any] = {"board": board, "split": board.task.split_spec(board.split), "pictures": pictures}
     moves, opinions = store.read_moves(board.task.id, board.split), store.read_opinions(board.task.id, board.split)
     values |= {"moves": moves_view(moves, board) if moves else None, "opinions": opinions is not None}
-    return _render(environment, "board.html", root=root, view=board_view(board, cases, main), **values)
+    return _render(environment, "board.html", root=root, view=view, **values)
 
 
 def _write_board(work: Path, environment: Environment, store: Store, board: Board, data: Path | None) -> None:
@@ -175,10 +174,11 @@ def _write_board(work: Path, environment: Environment, store: Store, board: Boar
     pictures = Pictures(store, board, folder / "cases", data)
     shown = pictures.write(choose(board, cases), cases)
     _write_cases(folder / "cases", environment, board, cases, shown)
-    for one in (board, *tracks(store, board)):
+    rankings = [(one, board_view(one, cases, board)) for one in (board, *tracks(store, board))]
+    for one, view in rankings:
         path, root = (folder, "../../") if one.track is None else (folder / "track" / one.track, "../../../../")
         path.mkdir(parents=True, exist_ok=True)
-        text = _board_page(environment, store, one, board, cases, root=root, pictures=bool(shown))
+        text = _board_page(environment, store, one, view, root=root, pictures=bool(shown))
         (path / "index.html").write_text(text, encoding="utf-8")
     medians = case_medians(board, cases)
     for row in board.rows:
@@ -190,6 +190,7 @@ def _write_board(work: Path, environment: Environment, store: Store, board: Boar
             board=board,
             row=row,
             cases=cases[row.submission],
+            known=rankings[0][1].sure.row(row.submission),
             view=submission_view(board, row, cases[row.submission], shown, medians),
             no_pictures=pictures.why_not(row.submission),
             findings=_grouped(row.card.findings),

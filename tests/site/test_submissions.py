@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evaluator.ranking import Column, rank
+from evaluator.ranking import Column, rank, uncertainty
 from evaluator.results import Store
 from evaluator.site import build_site
 from evaluator.site.choice import worst_and_best
@@ -72,6 +72,19 @@ def test_medians_are_those_of_the_cases(results: Path, known_task: Tiny, page: P
     text = page(build_site(results, data=known_task.root), "good")
     assert f"median {scores[2]:.4f}." in text
     assert "Medians of the 4 other submissions: " in text
+
+
+def test_scores_and_rank_stand_with_their_intervals(results: Path, known_task: Tiny, page: Page) -> None:
+    store = Store(results)
+    board = rank(known_task.task, "five", store.read("tiny", "five"))
+    sure = uncertainty(board, {row.submission: store.read_cases(row.card) for row in board.ranked})
+    index = build_site(results, data=known_task.root)
+    for row in sure.rows:
+        text, column = page(index, row.submission), board.lead
+        span = row.spans[column.id]
+        assert f"95 %: {column.number(span.low)} to {column.number(span.high)}<" in text
+    unranked = next(row.submission for row in board.rows if row.rank is None)
+    assert "95 %:" not in page(index, unranked)
 
 
 def test_worst_and_best_are_listed_for_every_metric_with_links(results: Path, known_task: Tiny, page: Page) -> None:
