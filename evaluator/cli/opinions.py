@@ -79,18 +79,19 @@ def import_opinions(
     chosen = load_task(task)
     name = options.board_split(chosen, split)
     store = Store(leaderboards)
-    known = [card.submission.id for card in store.read(chosen.id, name)]
+    known = {card.submission.id: card.submission.digest for card in store.read(chosen.id, name)}
     if not known:
         raise EvaluatorError(
             f"There are no scorecards in {leaderboards / chosen.id / name}: score the submissions first."
         )
     record = store.read_opinions(chosen.id, name) or Opinions(task=chosen.id, split=name, harness=__version__)
     if kind == "ratings":
-        ratings = mean_opinions(read_ratings(file, known, scale), scale, screen=screen)
+        ratings = mean_opinions(read_ratings(file, list(known), scale), scale, screen=screen)
         record = record.model_copy(update={"ratings": ratings, "harness": __version__})
     else:
-        choices = choice_strengths(read_choices(file, known), prior=prior)
+        choices = choice_strengths(read_choices(file, list(known)), prior=prior)
         record = record.model_copy(update={"choices": choices, "harness": __version__})
+    record = record.of(known)
     path = store.write_opinions(record)
     if output_format == "json":
         print_json(record.model_dump(mode="json"))

@@ -32,7 +32,7 @@ def _http(url: str) -> str:
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
 LongText = Annotated[str, Field(max_length=4000), AfterValidator(_plain_lines)]
 Url = Annotated[str, Field(max_length=500), AfterValidator(_plain), AfterValidator(_http)]
-RESERVED = ("cases", "index.html", "moves.json")
+RESERVED = ("cases", "track", "index.html", "moves.json", "moves.html", "opinions.html")
 """Names of the harness's own beside the pages and the results of submissions."""
 
 

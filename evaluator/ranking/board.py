@@ -221,7 +221,7 @@ def rank(
             unranked.append(Row(card.submission.id, card, cells | costly, cost, reason=stale))
             continue
         cells = {m: _cell(m, card.metrics[m], rule.missing) for m in spec.metrics}
-        cells |= opinion_cells(opinions, card.submission.id)
+        cells |= opinion_cells(opinions, card.submission.id, card.submission.digest)
         cells |= {d.id: derived(d, cells, card, cost, spec.cost) for d in spec.scores}
         row = Row(card.submission.id, card, cells | costly, cost)
         reason = _why_unranked(row, rule, spec, columns)
@@ -275,7 +275,7 @@ def _stale(task: Task, card: Scorecard, dataset: str) -> str:
 
 def _cell(metric: str, result: MetricResult, missing: MissingRule) -> Cell:
     """Return a metric as the rule counts lost cases, which may be another than it was scored by."""
-    state, value = result.state, result.value
+    state, value, infinite = result.state, result.value, result.infinite
     if result.lost and missing == "unranked" and state is State.OK:
         state, value = State.INCOMPLETE, None
     elif result.lost and missing == "worst" and state is State.INCOMPLETE:
@@ -283,7 +283,8 @@ def _cell(metric: str, result: MetricResult, missing: MissingRule) -> Cell:
         scored = result.scored - result.infinite
         value = metrics.with_worst(contract, result.partial, scored, result.infinite, result.lost)
         state = State.OK
-    return Cell(state, value, result.infinite, result.lost, result.cases, result.detail)
+        infinite = 0 if contract.aggregation == "pooled" else infinite  # they count, with an error of 0
+    return Cell(state, value, infinite, result.lost, result.cases, result.detail)
 
 
 def _why_unranked(row: Row, rule: Ranking, spec: TaskSpec, columns: Mapping[str, Column]) -> str:

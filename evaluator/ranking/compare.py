@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+import numpy as np
+
 from evaluator import metrics
 from evaluator.efficiency import Cost, Timing
 from evaluator.findings import EvaluatorError, did_you_mean, some
 from evaluator.metrics import Contract, Score, State
+from evaluator.ranking.significance import wilcoxon
 from evaluator.results import Result, Scorecard
 from evaluator.tasks.costs import size_text
 
@@ -293,11 +296,7 @@ def _gain(contract: Contract, pairs: Sequence[tuple[Score, Score]], sign: int) -
 
 
 def _wilcoxon(differences: Sequence[float]) -> float | None:
-    if not differences:
-        return None
-    from scipy.stats import wilcoxon
-
-    return float(wilcoxon(differences, alternative="two-sided").pvalue)
+    return wilcoxon(np.asarray(differences), np.zeros(len(differences)))[0] if differences else None
 
 
 def _beyond(amount: float, limit: float) -> bool:

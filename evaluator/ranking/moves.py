@@ -47,6 +47,8 @@ def who_moved(
     for card in sorted(after, key=lambda c: c.submission.id):
         name = card.submission.id
         old, told = old_cards.get(name, card), known.get(name)
+        if told is not None and told.digest != card.submission.digest:
+            told = None  # other outputs since: what moved them is not the rules
         values = _values(old) | ({m: change.before for m, change in told.metrics.items()} if told else {})
         now = _values(card)
         changed = {m: Change(before=values.get(m), after=now.get(m)) for m in sorted({*values, *now})}
@@ -56,6 +58,7 @@ def who_moved(
                 before=told.before if told else old_ranks.get(name, NONE),
                 after=ranks[name],
                 rules_before=told.rules_before if told else old.rules_digest,
+                digest=card.submission.digest,
                 metrics={m: change for m, change in changed.items() if change.before != change.after},
             )
         )

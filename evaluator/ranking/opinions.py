@@ -25,14 +25,24 @@ _ERRATIC, _BIASED = 0.05, 0.3
 """BT.500: who is off in more than 5 % of the ratings, and not mostly to one side, is left out."""
 
 
-def opinion_cells(opinions: Opinions | None, submission: str) -> dict[str, Cell]:
-    """Return a submission's cells `opinion.mos` and `opinion.bt`; their details say how sure they are, or why none."""
+def opinion_cells(opinions: Opinions | None, submission: str, digest: str = "") -> dict[str, Cell]:
+    """Return a submission's cells `opinion.mos` and `opinion.bt`; their details say how sure they are, or why none.
+
+    Args:
+        opinions: what people said.
+        submission: its id.
+        digest: of the submission now: what was said of another one under the same id does not count.
+    """
     mean = opinions.mean_opinion(submission) if opinions else None
     strength = opinions.strength(submission) if opinions else None
     cells = {
         MOS: Cell(State.UNAVAILABLE, detail="nobody rated it: evaluate opinions", sign="–"),
         BRADLEY_TERRY: Cell(State.UNAVAILABLE, detail="nobody compared it: evaluate opinions", sign="–"),
     }
+    for name, one in ((MOS, mean), (BRADLEY_TERRY, strength)):
+        if one is not None and digest and one.digest and one.digest != digest:
+            cells[name] = Cell(State.UNAVAILABLE, detail="other outputs were judged: ask again", sign="–")
+            mean, strength = (None, strength) if name == MOS else (mean, None)
     if mean is not None:
         sure = "one rater" if mean.low is None else f"95 % confidence {mean.low:.4f} to {mean.high:.4f}"
         cells[MOS] = Cell(State.OK, mean.mos, cases=mean.cases, detail=f"{sure}; {mean.ratings} ratings")

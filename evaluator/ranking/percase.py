@@ -69,19 +69,22 @@ class PerCase:
     def tested(self) -> tuple[str, Floats] | None:
         """Return what rows are compared by case by case: its name and values, `(N, S)`, higher is better; NaN: none.
 
-        It is the first thing that the rule ranks by; for a rule of mean ranks, the mean of the ranks in that case. None
-        where cases have no value of it: a cost.
+        It is the first thing that the rule ranks by; for a rule of mean ranks, the mean of the ranks in that case.
+        Infinite is better than any number. None where cases have no value of it: a cost, an opinion.
         """
         rule = self.board.rule
         if rule.method == MEAN_RANK:
-            return MEAN_RANK, self.keys(self.values)[0]
+            return (MEAN_RANK, self.keys(self.values)[0]) if any(map(self.of_cases, rule.by)) else None
         name = rule.by[0]
-        score = next((d for d in self.board.task.spec.scores if d.id == name), None)
-        if name not in self.values and (score is None or not set(score.where.values()) & set(self.values)):
+        if not self.of_cases(name):
             return None
         found = self.with_scores(self.values)[name]
-        found = np.where(np.isfinite(found), found, np.nan)
-        return name, found if self.columns[name].direction == "higher" else -found
+        return name, np.where(np.isnan(found), np.nan, order.oriented_values(self.columns[name], found))
+
+    def of_cases(self, name: str) -> bool:
+        """Tell whether cases have values of it; costs, opinions and what teams reported have none."""
+        score = next((d for d in self.board.task.spec.scores if d.id == name), None)
+        return name in self.values or (score is not None and bool(set(score.where.values()) & set(self.values)))
 
     def _score(self, score: Derived, tables: Mapping[str, Floats], count: int) -> Floats:
         names = {}

@@ -16,18 +16,21 @@ def wilcoxon(one: Floats, other: Floats) -> tuple[float, int]:
     Pairs of equal values are left out (Wilcoxon's own way with zeros); without any other, p is 1.
 
     Args:
-        one: values, `(N,)`; NaN leaves out the pair.
+        one: values, `(N,)`; NaN leaves out the pair, infinite is more than any number.
         other: those that they are paired with, `(N,)`.
     """
     from scipy.stats import rankdata
     from scipy.stats import wilcoxon as test
 
-    difference = one - other
-    difference = difference[np.isfinite(difference) & (difference != 0)]
+    with np.errstate(invalid="ignore"):
+        difference = np.where(one == other, 0.0, one - other)
+    difference = difference[~np.isnan(difference) & (difference != 0)]
     if not len(difference):
         return 1.0, 0
-    balance = float(np.sum(np.sign(difference) * rankdata(np.abs(difference))))
-    return float(test(difference).pvalue), int(np.sign(balance))
+    signed = np.sign(difference) * rankdata(
+        np.abs(difference)
+    )  # in place of the values: infinite ones have a rank, too
+    return float(test(signed).pvalue), int(np.sign(signed.sum()))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -139,8 +139,8 @@ def uncertainty(
 
     Intervals are 2.5 % and 97.5 % quantiles over resamples of the cases (percentile bootstrap), drawn once for all
     rows; in each, metrics are aggregated as their contracts say and rows are ranked by the board's rule, digits as
-    printed. Costs and what teams reported stay as they are. Cases that an aggregate leaves out (identical, not
-    applicable) are left out of it in every resample, too. A metric that has no number on the board has no interval.
+    printed. Costs, opinions and what teams reported stay as they are. Cases that an aggregate leaves out (identical, or
+    not applicable) are left out of it in every resample, too. A metric that has no number on the board has no interval.
 
     Two neighbours are apart if the upper one is better case by case in what the rule ranks by first, by a paired
     two-sided Wilcoxon test at 5 % after Holm's correction; a group ends where neighbours are apart. Rows that share a
@@ -163,7 +163,7 @@ def uncertainty(
     ranks = order.places(joined.keys({m: found[m] for m in joined.values}))
     low, high = np.quantile(ranks, _ENDS, axis=0, method="inverted_cdf").astype(int).tolist()
     first = (ranks == 1).mean(axis=0).tolist()
-    named = [c.id for c in (*board.metric_columns, *board.score_columns) if c.id in found]
+    named = [c.id for c in (*board.metric_columns, *board.score_columns) if c.id in found and joined.of_cases(c.id)]
     spans = {name: percentile_spans(found[name]) for name in named}
     known = [{n: s[i] for n, s in spans.items() if row.cells[n].state is State.OK} for i, row in enumerate(rows)]
     details = tuple(
@@ -211,10 +211,12 @@ def _resampled(joined: PerCase, weights: Floats) -> dict[str, Floats]:
 
 def _neighbours(rows: Sequence[Row], values: Floats) -> tuple[Neighbours, ...]:
     tests = [wilcoxon(values[:, i], values[:, i + 1]) for i in range(len(rows) - 1)]
-    corrected = holm([p for p, _ in tests])
+    ranked_apart = [rows[i].rank != rows[i + 1].rank for i in range(len(rows) - 1)]
+    of_these = iter(holm([p for (p, _), differ in zip(tests, ranked_apart, strict=True) if differ]))
+    corrected = [next(of_these) if differ else 1.0 for differ in ranked_apart]
     found = []
     for i, ((p, sign), p_holm) in enumerate(zip(tests, corrected, strict=True)):
-        apart = sign > 0 and p_holm < 1 - LEVEL and rows[i].rank != rows[i + 1].rank
+        apart = sign > 0 and p_holm < 1 - LEVEL
         found.append(Neighbours(rows[i].submission, rows[i + 1].submission, p, p_holm, apart))
     return tuple(found)
 
@@ -250,7 +252,9 @@ def _tuples(matrix: NDArray[Any]) -> tuple[tuple[Any, ...], ...]:
 
 def _on_intervals(joined: PerCase, resamples: int, seed: int) -> str:
     count = len(joined.cases)
-    fixed = " Costs and what teams reported are held fixed." if joined.board.task.spec.scores else ""
+    used = {*joined.board.rule.by, *(t for d in joined.board.task.spec.scores for t in d.where.values())}
+    scores = {d.id for d in joined.board.task.spec.scores}
+    fixed = " Costs, opinions and what teams reported are held fixed." if used - scores - set(joined.values) else ""
     number = f"{count:,} case{'' if count == 1 else 's'}"
     return (
         f"Intervals are of {LEVEL * 100:g} %, over {resamples:,} resamples of the {number} (percentile bootstrap, the"

@@ -30,6 +30,8 @@ class Move(_Strict):
     """Its rank now."""
     rules_before: str
     """The digest of its old rules."""
+    digest: str
+    """Of the submission, as its scorecard has it."""
     metrics: dict[str, Change]
     """The metrics that changed."""
 

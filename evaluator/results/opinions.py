@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -27,6 +28,8 @@ class MeanOpinion(_Strict):
     ratings: Count
     raters: Count
     cases: Count
+    digest: str = ""
+    """Of the submission that was judged, as its scorecard has it; empty where that is not known."""
 
 
 class Ratings(_Strict):
@@ -55,6 +58,8 @@ class Strength(_Strict):
     wins: Annotated[float, Field(ge=0)]
     """A tie is half of one."""
     comparisons: Count
+    digest: str = ""
+    """As of `MeanOpinion`."""
 
 
 class Choices(_Strict):
@@ -88,6 +93,21 @@ class Opinions(_Strict):
             if names != sorted(set(names)):
                 raise ValueError("the submissions are not each there once, in order")
         return self
+
+    def of(self, digests: Mapping[str, str]) -> Opinions:
+        """Return the same, each with the digest of the submission that was judged.
+
+        Args:
+            digests: of all submissions, by name.
+        """
+        changed: dict[str, Ratings | Choices] = {}
+        for name, part in (("ratings", self.ratings), ("choices", self.choices)):
+            if part is not None:
+                known = [
+                    s.model_copy(update={"digest": s.digest or digests.get(s.submission, "")}) for s in part.submissions
+                ]
+                changed[name] = part.model_copy(update={"submissions": tuple(known)})
+        return self.model_copy(update=changed)
 
     def mean_opinion(self, submission: str) -> MeanOpinion | None:
         """Return what raters think of a submission, or None if none rated it."""

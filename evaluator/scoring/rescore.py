@@ -119,6 +119,9 @@ def rescore(
                 kept.append(_open(card, split, store, opener))
             except EvaluatorError as error:
                 found[name] = Rescored(name, "refused", card, card, str(error), error.findings)
+            except OSError as error:
+                why = f"Its outputs cannot be read ({error.strerror or error})."
+                found[name] = Rescored(name, "refused", card, card, why)
         for work in kept:
             take_over(work, _journal(work, split, store), split)
         with closing(kept):
@@ -130,11 +133,20 @@ def rescore(
                 except EvaluatorError as error:
                     found[name] = Rescored(name, "refused", work.card, work.card, str(error))
                 else:
-                    store.write(card, table)
-                    found[name] = Rescored(name, "rescored", work.card, card)
+                    found[name] = _replaced(work.card, card, table, store)
                 if work.journal:
                     work.journal.remove()
     return [found[card.submission.id] for card in chosen]
+
+
+def _replaced(old: Scorecard, new: Scorecard, table: str, store: Store) -> Rescored:
+    """Write a new scorecard in place of the old one, unless another has taken its place since that was read."""
+    name = old.submission.id
+    latest = next((c for c in store.read(old.task, old.split) if c.submission.id == name), None)
+    if latest != old:
+        return Rescored(name, "refused", old, latest or old, "It was scored anew meanwhile.")
+    store.write(new, table)
+    return Rescored(name, "rescored", old, new)
 
 
 def is_current(card: Scorecard, split: Split) -> bool:

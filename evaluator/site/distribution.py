@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
@@ -66,7 +67,11 @@ def distribution(
         return round(_LEFT + (_RIGHT - _LEFT) * (value - low) / (high - low), 1)
 
     array = np.asarray(values, np.float64)
-    bins = min(max(len(np.histogram_bin_edges(array, "fd")) - 1, 5), _MOST_BINS)
+    # Freedman and Diaconis's width; numpy's own would allocate as many bins as a tiny one asks for.
+    lower, upper = np.quantile(array, (0.25, 0.75))
+    width = 2 * float(upper - lower) / len(array) ** (1 / 3)
+    wanted = float(array.max() - array.min()) / width if width > 0 else 1.0
+    bins = math.ceil(min(max(wanted, 5.0), _MOST_BINS))
     counts, edges = np.histogram(array, bins=bins if array.min() < array.max() else 1)
     highest = int(counts.max())
     bars = []

@@ -39,8 +39,8 @@ class _Reader(HTMLParser):
         self._page = page
         self._folder = folder
         self._lines = [0]
-        for line in page.splitlines(keepends=True):
-            self._lines.append(self._lines[-1] + len(line))
+        for line in page.split("\n"):  # as HTMLParser counts lines
+            self._lines.append(self._lines[-1] + len(line) + 1)
         self._edits: list[tuple[int, int, str]] = []
         self._links: list[str] = []
         """What the open `a` elements became; empty: they stay."""

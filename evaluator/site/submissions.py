@@ -79,7 +79,7 @@ def submission_view(
     return SubmissionView(
         lead,
         [(title, found) for title, found in pictured if found],
-        [e for e in extremes if e.worst],
+        [e for e in extremes if e.worst and not row.stale],
         distribution(values, {n: m for n, m in medians.items() if n != row.submission}, lead, infinite),
         _curve(board, row),
         {case: _link(one, row.submission) for case, one in shown.items()},

@@ -165,7 +165,7 @@ class Derived(_Strict):
     `cost.macs`, `cost.flops`, `cost.tf_profiler_flops`, `cost.size_bytes`, `phone.DEVICE.latency_ms`; or
     `reported.runtime_ratio` (from the submission's manifest); or `opinion.mos`, `opinion.bt` (`evaluate opinions`)."""
     direction: Literal["higher", "lower"] = "higher"
-    decimals: int = 2
+    decimals: int = Field(default=2, ge=0, le=10)
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Derived:

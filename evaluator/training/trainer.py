@@ -82,8 +82,14 @@ def train(settings: Settings, report: Report = lambda step: None) -> Trained:
     recipe, manifest = baseline_recipe(settings.baseline), baseline_manifest(settings.baseline)
     _trainable(settings.baseline, recipe, manifest)
     degradation = degradation_of(settings.task)
-    _folder(settings)
     batch, crop = settings.batch or recipe.data.batch.value, settings.crop or recipe.data.crop.value
+    assert manifest.model is not None  # noqa: S101 - looked at before
+    if crop % manifest.model.size_multiple:
+        multiple = manifest.model.size_multiple
+        raise EvaluatorError(
+            f"{settings.baseline} takes sizes that are multiples of {multiple}; --crop {crop} is none."
+        )
+    _folder(settings)
     photographs = Photographs(settings.photographs, crop + 2 * degradation.margin)
     sampler = Sampler(degradation, batch, crop, recipe.data.augmentations.value, settings.seed)
     run = _Run(settings, recipe, manifest, sampler, photographs)

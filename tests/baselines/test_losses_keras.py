@@ -51,7 +51,7 @@ def found(given: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> di
             env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=1200,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]

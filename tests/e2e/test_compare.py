@@ -218,6 +218,7 @@ def test_the_actions_own_scripts_score_compare_and_fail(
         "submission": str(tiny.outputs("net", error)),
         "baseline": "leaderboards/tiny/five/net",
         "limits": limits,
+        "extras": "onnx",
     }
     path = f"{Path(command).parent}{os.pathsep}{os.environ['PATH']}"
     files = {name: str(tiny.root / name.lower()) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
@@ -225,7 +226,15 @@ def test_the_actions_own_scripts_score_compare_and_fail(
     for name, variables, script in steps_of(action, given):
         names.append(name)
         if name == "Install":
-            assert script.strip() == 'python -m pip install --quiet "$INSTALL"'
+            # What pip would be told: a checkout's own folder, with the extras.
+            said = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", f'python() {{ echo "$@"; }}\n{script}'],
+                env={"GITHUB_ACTION_PATH": "/a/.github/actions/compare", **variables},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert said.stdout.strip() == "-m pip install --quiet /a/.github/actions/compare/../../..[onnx]"
             continue
         done = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],  # as GitHub runs `shell: bash`

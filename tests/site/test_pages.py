@@ -71,7 +71,7 @@ def make_moves(tiny: Tiny, rules: str | None = None) -> Moves:
         rules=rules or tiny.task.rules_digest(),
         versions={"psnr.f64": (1, 2), "mae": (None, 1)},
         moves=tuple(
-            Move(submission=n, before=b, after=a, rules_before="old", metrics=changes if n == "good" else {})
+            Move(submission=n, before=b, after=a, rules_before="old", digest="", metrics=changes if n == "good" else {})
             for n, (b, a) in sorted(places.items())
         ),
     )

@@ -172,7 +172,7 @@
       if (cells[0].textContent !== cells[1].textContent && a !== b && !Number.isNaN(a - b)) {
         cells[sign * a > sign * b ? 0 : 1].classList.add("best");
       }
-      const name = element("th", "", head.textContent.trim());
+      const name = element("th", "", head.querySelector("button").textContent.trim());
       name.scope = "row";
       row.append(name, ...cells);
       return row;
