@@ -54,7 +54,7 @@ def test_the_document_has_the_costs_of_every_network() -> None:
     (_, _, *sizes), _, *rows = table(section("Networks"))
     found = {row[0].strip("`"): dict(zip(("parameters", *sizes), row[1:], strict=True)) for row in rows}
     assert set(found) == set(baseline_names()) - set(scoreable_baselines())
-    readme = (DOCUMENT.parents[1] / "baselines" / "README.md").read_text(encoding="utf-8")
+    readme = (DOCUMENT.parents[2] / "baselines" / "README.md").read_text(encoding="utf-8")
     for row in table(readme.partition("| network | method |")[2]):
         name = row[0].strip("`")
         if name in found and len(row) == 5:

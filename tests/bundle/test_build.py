@@ -111,7 +111,7 @@ def test_pages_say_the_rules_in_words(tiny: Tiny, tmp_path: Path) -> None:
     made = build_bundle(tiny.toml, tmp_path / "b", data=tiny.root)
     text = (made.folder / "pages" / "evaluation.md").read_text(encoding="utf-8")
     spec = tiny.task.spec
-    for sentence in (*spec.protocol.sentences(), *spec.ranking.sentences()):
+    for sentence in (*spec.protocol.sentences(), *spec.rule_sentences()):
         assert sentence in text
     assert "| `psnr_f64` | `psnr.f64` | higher |" in text
     assert "`a-1.png`, …, `b-10.png`" in (made.folder / "pages" / "submit.md").read_text(encoding="utf-8")

@@ -131,7 +131,7 @@ def test_tracks_open_in_the_same_state(board: Path, page: Page) -> None:
     assert page.get_by_role("heading", level=1).inner_text() == "Tiny task · At least 34 dB"
     page.get_by_role("link", name="Both ways").click()
     assert page.get_by_role("columnheader", name="mean rank").is_visible()
-    page.get_by_role("link", name="Main ranking").click()
+    page.get_by_role("link", name="Main ranking", exact=True).click()
     assert len(names(page)) == 10
     page.get_by_role("link", name="=cmd").click()
     assert "Method" not in page.title()

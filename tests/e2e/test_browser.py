@@ -100,5 +100,5 @@ def test_reported_and_measured_numbers_are_told_apart(site: Path, page: Page) ->
     frames = page.locator("table.reported").first.evaluate("t => getComputedStyle(t).borderLeftStyle")
     assert frames == "dashed"
     assert page.locator("table.beside").first.evaluate("t => getComputedStyle(t).borderLeftStyle") == "none"
-    noisy.get_by_role("link").click()
+    noisy.get_by_role("link").first.click()
     assert page.get_by_role("heading", level=1).inner_text().startswith("Identity")

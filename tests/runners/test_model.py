@@ -56,7 +56,10 @@ def test_every_baseline_gives_the_same_image_of_the_same_size_each_time(name: st
         ran = runner.run(given, limit=LIMIT)
         again = runner.run(given, limit=LIMIT).output
     assert ran.output.shape == pixels.array.shape
-    assert np.array_equal(ran.output, again)
+    if name == "bm3d":  # its package gives another image each time, even on one thread; the card says so
+        assert np.abs(ran.output - again).max() < 1e-3
+    else:
+        assert np.array_equal(ran.output, again)
     if submission.manifest.network is None:  # what untrained networks give is not clipped yet
         assert ran.output.dtype == np.uint8 or (ran.output.min() >= 0 and ran.output.max() <= 1)
     assert ran.seconds > 0
