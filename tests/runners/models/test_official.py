@@ -122,7 +122,8 @@ def test_zero_dce_on_low_light(
 ) -> None:
     folder, count, mean = case
     monkeypatch.setenv("EVALUATOR_WEIGHTS", str(data_root / "weights"))
-    files = sorted(p for p in (data_root / "lowlight" / folder).iterdir() if p.suffix in (".png", ".bmp", ".jpg"))
+    images_of = (data_root / "lowlight" / folder).iterdir()
+    files = sorted(p for p in images_of if p.suffix.lower() in (".png", ".bmp", ".jpg"))
     images = {p.stem: (read_image(p).array / np.float32(255)).astype(np.float32) for p in files}
     outputs = run("zero-dce", data_root / "weights" / "zero_dce" / "Epoch99.pth", images, tmp_path)
     assert len(outputs) == count
