@@ -85,8 +85,7 @@ class Board:
     @property
     def lead_metric(self) -> Column:
         """The first metric that the rule ranks by; if it names none, the task's first."""
-        ids = {c.id: c for c in self.metric_columns}
-        return next((ids[name] for name in self.rule.by if name in ids), self.metric_columns[0])
+        return self.column(self.task.spec.lead_metric(self.track))
 
     def column(self, name: str) -> Column:
         """Return the column of a metric, a score or a cost."""

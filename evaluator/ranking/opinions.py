@@ -39,17 +39,21 @@ def opinion_cells(opinions: Opinions | None, submission: str, digest: str = "") 
         MOS: Cell(State.UNAVAILABLE, detail="nobody rated it: evaluate opinions", sign="–"),
         BRADLEY_TERRY: Cell(State.UNAVAILABLE, detail="nobody compared it: evaluate opinions", sign="–"),
     }
-    for name, one in ((MOS, mean), (BRADLEY_TERRY, strength)):
-        if one is not None and digest and one.digest and one.digest != digest:
-            cells[name] = Cell(State.UNAVAILABLE, detail="other outputs were judged: ask again", sign="–")
-            mean, strength = (None, strength) if name == MOS else (mean, None)
+    others = Cell(State.UNAVAILABLE, detail="other outputs were judged: ask again", sign="–")
     if mean is not None:
         sure = "one rater" if mean.low is None else f"95 % confidence {mean.low:.4f} to {mean.high:.4f}"
-        cells[MOS] = Cell(State.OK, mean.mos, cases=mean.cases, detail=f"{sure}; {mean.ratings} ratings")
+        cell = Cell(State.OK, mean.mos, cases=mean.cases, detail=f"{sure}; {mean.ratings} ratings")
+        cells[MOS] = cell if _is_of(mean, digest) else others
     if strength is not None:
         detail = f"standard error {strength.error:.4f}; {strength.comparisons} comparisons"
-        cells[BRADLEY_TERRY] = Cell(State.OK, strength.strength, detail=detail)
+        cell = Cell(State.OK, strength.strength, detail=detail)
+        cells[BRADLEY_TERRY] = cell if _is_of(strength, digest) else others
     return cells
+
+
+def _is_of(said: MeanOpinion | Strength, digest: str) -> bool:
+    """Tell whether something was said of a submission, as far as is known of both."""
+    return not digest or not said.digest or said.digest == digest
 
 
 def opinion_columns(opinions: Opinions | None, named: Collection[str] = ()) -> tuple[Column, ...]:

@@ -12,7 +12,7 @@ from evaluator import metrics
 from evaluator.metrics import Contract, State
 from evaluator.ranking import order
 from evaluator.ranking.board import Board
-from evaluator.ranking.percase import Floats, per_case, transforms
+from evaluator.ranking.percase import Floats, PerCase, per_case, transforms
 from evaluator.ranking.significance import kendall_tau
 from evaluator.results import CaseRow
 from evaluator.tasks.rules import MEAN_RANK
@@ -84,7 +84,12 @@ def sensitivity(board: Board, cases: Mapping[str, Sequence[CaseRow]]) -> Sensiti
     Raises:
         EvaluatorError: a table is missing, or does not fit the board.
     """
-    joined = per_case(board, cases)
+    return sensitivity_of(per_case(board, cases))
+
+
+def sensitivity_of(joined: PerCase) -> Sensitivity:
+    """Return the same from per-case tables that are joined already; see `sensitivity`."""
+    board = joined.board
     if not joined.rows:
         return Sensitivity((), (), ())
     own = [row.rank or 0 for row in joined.rows]

@@ -155,8 +155,12 @@ def uncertainty(
     Raises:
         EvaluatorError: a table is missing, or does not fit the board.
     """
-    joined = per_case(board, cases)
-    rows, count = joined.rows, len(joined.cases)
+    return uncertainty_of(per_case(board, cases), resamples=resamples, seed=seed)
+
+
+def uncertainty_of(joined: PerCase, *, resamples: int = RESAMPLES, seed: int = 0) -> Uncertainty:
+    """Return the same from per-case tables that are joined already; see `uncertainty`."""
+    board, rows, count = joined.board, joined.rows, len(joined.cases)
     if not rows:
         return Uncertainty(0, resamples, seed, (), "", (), (), None, ("No row has a rank.",))
     found = joined.with_scores(_resampled(joined, draw(count, resamples, seed)))

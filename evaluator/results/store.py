@@ -103,10 +103,7 @@ class Store:
 
     def write_cost(self, record: Cost) -> Path:
         """Write what a submission's model costs, in one step; return the file's path."""
-        path = self.cost_file(record.task, record.submission)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, _json(record))
-        return path
+        return _write(self.cost_file(record.task, record.submission), record)
 
     def read_cost(self, task: str, submission: str) -> Cost | None:
         """Return what a submission's model costs, or None if nothing is known.
@@ -131,9 +128,7 @@ class Store:
 
     def write_moves(self, record: Moves) -> Path:
         """Write who moved, in one step; return the file's path."""
-        path = self.moves_file(record.task, record.split)
-        write_atomically(path, _json(record))
-        return path
+        return _write(self.moves_file(record.task, record.split), record)
 
     def read_moves(self, task: str, split: str) -> Moves | None:
         """Return who moved when the split was last scored by new rules, or None if that never was.
@@ -151,10 +146,7 @@ class Store:
 
     def write_opinions(self, record: Opinions) -> Path:
         """Write what people said, in one step; return the file's path."""
-        path = self.opinions_file(record.task, record.split)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, _json(record))
-        return path
+        return _write(self.opinions_file(record.task, record.split), record)
 
     def read_opinions(self, task: str, split: str) -> Opinions | None:
         """Return what people said of a split's outputs, or None if nobody was asked.
@@ -172,9 +164,7 @@ class Store:
 
     def write_conformance(self, record: Conformance) -> Path:
         """Write what came of setting our metrics beside other libraries, in one step; return the file's path."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.conformance_file, _json(record))
-        return self.conformance_file
+        return _write(self.conformance_file, record)
 
     def read_conformance(self) -> Conformance | None:
         """Return what came of setting our metrics beside other libraries, or None if that was not kept.
@@ -228,6 +218,13 @@ def read_result(path: Path) -> Result:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _write(path: Path, record: BaseModel) -> Path:
+    """Write a record, in one step; return the file's path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, _json(record))
+    return path
 
 
 def _json(record: BaseModel) -> str:

@@ -12,7 +12,7 @@ from evaluator.ingest import baseline_manifest, baseline_names, baselines_folder
 from evaluator.metrics import Contract, State
 from evaluator.results import Scorecard, Store
 from evaluator.scoring.engine import Outcome
-from evaluator.tasks import Split, Task
+from evaluator.tasks import Split
 
 NOT_INSTALLED = "not installed"
 NOT_RUN = "not run"
@@ -148,7 +148,7 @@ def overview(
     heads = {}
     groups: dict[str, list[str]] = {ONE_IMAGE: [], TWO_VIEWS: []}
     for split in splits:
-        contract = metrics.get(_first_metric(split.task)).contract
+        contract = metrics.get(split.task.spec.lead_metric()).contract
         heads[split.task.id] = f"{contract.id} {'↑' if contract.direction == 'higher' else '↓'}"
         roles = set(split.inputs(split.case_ids[0]))
         groups[TWO_VIEWS if {"left", "right"} <= roles else ONE_IMAGE].append(split.task.id)
@@ -196,11 +196,6 @@ def _other_inputs(roles: set[str], names: Sequence[str]) -> dict[str, Entry]:
         if not roles.issuperset(wanted):
             found[name] = Entry(reason=OTHER_INPUTS, detail=f"it takes {' and '.join(wanted)}")
     return found
-
-
-def _first_metric(task: Task) -> str:
-    """Return the metric that ranks first; a score made of several by a formula is passed over."""
-    return next((m for m in task.spec.ranking.by if m in task.spec.metrics), task.spec.metrics[0])
 
 
 def _cards(split: Split, store: Store) -> dict[str, Scorecard]:

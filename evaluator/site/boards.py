@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluator.ranking import Agreement, Board, Row, Sensitivity, Uncertainty, rank, sensitivity, uncertainty
+from evaluator.ranking import Agreement, Board, Row, Sensitivity, Uncertainty, rank
 from evaluator.ranking.percase import per_case
+from evaluator.ranking.sensitivity import sensitivity_of
+from evaluator.ranking.uncertainty import uncertainty_of
 from evaluator.results import CaseRow, Store
 from evaluator.site.matrix import SignificanceMap, significance_map
 from evaluator.site.reported import Reported, reported
@@ -101,14 +103,14 @@ def board_view(board: Board, cases: Mapping[str, Sequence[CaseRow]], main: Board
         EvaluatorError: the per-case tables do not fit the board.
     """
     joined = per_case(board, cases)
-    sure = uncertainty(board, cases)
+    sure = uncertainty_of(joined)
     is_main = board.track is None
     own_charts = is_main or board.lead_metric != main.lead_metric
     return BoardView(
         up="" if is_main else "../../",
         places=_places(board),
         sure=sure,
-        beside=sensitivity(board, cases) if len(board.ranked) > 1 else None,
+        beside=sensitivity_of(joined) if len(board.ranked) > 1 else None,
         bands=_bands(sure),
         kinds=_kinds(board),
         plots=tuple(plots(board)) if own_charts else (),

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from evaluator.metrics import Score, State
 from evaluator.ranking import Board, Column, Row
 from evaluator.results import CaseRow
-from evaluator.site.choice import COMMON, EXTREMES, lead_column
+from evaluator.site.choice import COMMON, EXTREMES
 from evaluator.site.pictures import INPUT, REFERENCE, ShownCase
 
 
@@ -111,7 +111,7 @@ def rule_in_words(board: Board, shown: int) -> str:
     total = max((row.card.dataset.cases for row in board.rows), default=0)
     if shown == total:
         return f"All {total} cases are shown."
-    lead = lead_column(board).id
+    lead = board.lead_metric.id
     return (
         f"{shown} of {total:,} cases are shown: up to {COMMON} of the hardest and {COMMON} of the easiest by the "
         f"median {lead} of the submissions, {COMMON} of those on which two submissions lie furthest "

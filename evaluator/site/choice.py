@@ -43,7 +43,7 @@ def choose(board: Board, cases: Mapping[str, Sequence[CaseRow]]) -> list[Choice]
         board: the ranked rows.
         cases: by submission, its per-case table.
     """
-    column = lead_column(board)
+    column = board.lead_metric
     rows = [row for row in board.rows if not row.stale]
     scores = {row.submission: case_values(cases[row.submission], column) for row in rows}
     handed_in = [row.submission for row in rows if not row.card.submission.baseline]
@@ -75,12 +75,6 @@ def choose(board: Board, cases: Mapping[str, Sequence[CaseRow]]) -> list[Choice]
         )
         for case in wanted
     ]
-
-
-def lead_column(board: Board) -> Column:
-    """Return the column of the first metric of the board's rule."""
-    lead = board.lead_metric.id
-    return next(c for c in board.metric_columns if c.id == lead)
 
 
 def case_values(cases: Sequence[CaseRow], column: Column) -> dict[str, float]:

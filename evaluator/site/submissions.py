@@ -9,7 +9,7 @@ from statistics import median
 from evaluator.metrics import State
 from evaluator.ranking import Board, Column, Row
 from evaluator.results import CaseRow
-from evaluator.site.choice import case_values, lead_column, worst_and_best
+from evaluator.site.choice import case_values, worst_and_best
 from evaluator.site.curve import COLOURS, curve_svg
 from evaluator.site.distribution import Distribution, distribution
 from evaluator.site.pictures import INPUT, REFERENCE, ShownCase
@@ -50,7 +50,7 @@ def case_medians(board: Board, cases: Mapping[str, Sequence[CaseRow]]) -> dict[s
         board: the ranked rows.
         cases: by submission, its per-case table.
     """
-    lead = lead_column(board)
+    lead = board.lead_metric
     found = {r.submission: case_values(cases[r.submission], lead).values() for r in board.rows if not r.stale}
     return {name: median(values) for name, values in found.items() if values}
 
@@ -67,7 +67,7 @@ def submission_view(
         shown: the cases with pictures, by id.
         medians: see `case_medians`.
     """
-    lead = lead_column(board)
+    lead = board.lead_metric
     extremes = [Extremes(c, *worst_and_best(own, c)) for c in board.metric_columns]
     first = next(e for e in extremes if e.column is lead)
     pictured = [

@@ -353,6 +353,14 @@ class TaskSpec(_Strict):
         has = f"It has: {', '.join(known)}." if known else "It has none beside its main rule."
         raise EvaluatorError(f"Task {self.id} has no track {track!r}.{did_you_mean(track, known)} {has}")
 
+    def lead_metric(self, track: str | None = None) -> str:
+        """Return the first metric that a rule ranks by; if it names none, the task's first.
+
+        Raises:
+            EvaluatorError: the task has no such track.
+        """
+        return next((name for name in self.rule(track).by if name in self.metrics), self.metrics[0])
+
     def rule_sentences(self, track: str | None = None) -> list[str]:
         """Return the rule of a track, or the main one, in words.
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from browser_support import serious_violations
 
@@ -101,9 +101,9 @@ def test_flicker_shows_one_picture_at_a_time(site: Path, page: Page) -> None:
     page.wait_for_function("() => getComputedStyle(document.querySelector('.layer')).visibility === 'visible'")
     page.emulate_media(reduced_motion="reduce")
     box = page.get_by_label("by itself, twice a second")
-    assert box.is_disabled()
-    assert not box.is_checked()
-    assert page.get_by_text("your system asks for less motion").is_visible()
+    expect(box).to_be_disabled()
+    expect(box).not_to_be_checked()
+    expect(page.get_by_text("your system asks for less motion")).to_be_visible()
 
 
 @pytest.mark.parametrize(("view", "frames"), [("Side by side", 2), ("All", 6)])

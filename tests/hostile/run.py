@@ -183,7 +183,7 @@ def wrong(night: Night, kinds: Sequence[Kind], paths: dict[str, Path]) -> list[s
         text = table.read_text(encoding="utf-8")
         formula = re.search(r'(^|,)"?[=+@\t\r]', text, flags=re.MULTILINE)
         problems += [f"{table}: a formula: {text}"] if formula else []
-    problems += [f"{line!r} in the table" for line in night.table.splitlines() if "<script" in line]
+    problems += [f"the table holds {c!r}" for c in steering(night.table.encode())]
     return problems
 
 

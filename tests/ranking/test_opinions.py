@@ -277,3 +277,12 @@ def test_cells_and_columns_are_of_what_was_asked(pirm: tuple[Opinions, dict[str,
     both = opinions.model_copy(update={"choices": choice_strengths(choices([(0, 1, 0.5), (1, 2, 0.5)]))})
     assert [c.id for c in opinion_columns(both)] == ["opinion.mos", "opinion.bt"]
     assert opinion_cells(both, "a")["opinion.bt"].value == pytest.approx(0, abs=1e-12)
+
+
+def test_what_was_said_of_other_outputs_does_not_count(pirm: tuple[Opinions, dict[str, float]]) -> None:
+    opinions, printed = pirm
+    of_these = opinions.of(dict.fromkeys(printed, "ab"))
+    assert opinion_cells(of_these, "srcnn", "ab") == opinion_cells(opinions, "srcnn", "ab")
+    cell = opinion_cells(of_these, "srcnn", "cd")["opinion.mos"]
+    assert (cell.value, cell.detail) == (None, "other outputs were judged: ask again")
+    assert of_these.of(dict.fromkeys(printed, "cd")) == of_these, "what is known of old opinions stays"

@@ -245,6 +245,13 @@ def test_wilcoxon_of_darwins_maize() -> None:
     assert wilcoxon(np.append(differences, [0, np.nan]), np.zeros(17))[0] == p
 
 
+def test_identical_outputs_are_better_than_any_number() -> None:
+    # Ten differences of one sign: each of the 2^10 signs is as likely, and two of them are as far out.
+    p, sign = wilcoxon(np.full(10, np.inf), np.full(10, 30.0))
+    assert (p, sign) == (pytest.approx(2 / 1024), 1)
+    assert wilcoxon(np.full(10, np.inf), np.full(10, np.inf)) == (1.0, 0)
+
+
 def test_holm_worked_by_hand() -> None:
     # 0.005 × 4, 0.01 × 3, then 0.03 × 2 and 0.04 × 1, which may not fall below the one before.
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
