@@ -127,7 +127,12 @@ class RunProgress:
             self._bar.start()
             self._bar.add_task(self._label, total=total, completed=resumed)
 
-    def advance(self, count: int) -> None:
+    def tell(self, event: str, **facts: object) -> None:
+        """See `evaluator.scoring.Progress`."""
+        if event == "retried":
+            say(f"{self._label}: {facts['message']}")
+
+    def advance(self, count: int, submission: str = "") -> None:
         """See `evaluator.scoring.Progress`."""
         self._done += count
         if self._bar is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from evaluator.findings import Finding, has_errors
 from evaluator.images import Header, ImageProblem, Pixels, decode, inspect
 from evaluator.ingest.sources import Source, TooLarge
+from evaluator.patience import patiently
 from evaluator.tasks import Protocol
 
 _NONSENSE = 1e6
@@ -40,7 +41,7 @@ class Reading:
 def fetch(source: Source, name: str, expected: Expected) -> bytes | Finding:
     """Return a submitted file's bytes, or what is wrong with it."""
     try:
-        return source.read(name, expected.byte_limit)
+        return patiently(lambda: source.read(name, expected.byte_limit), name)
     except TooLarge:
         return Finding.error(
             "too-large",

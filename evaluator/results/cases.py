@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from evaluator.metrics import Score, State
 from evaluator.text import harmless
@@ -29,11 +29,39 @@ class CaseRow:
     scores: dict[str, Score]
 
 
-def write_cases(rows: Sequence[CaseRow], metrics: Sequence[str]) -> str:
+class Scored(Protocol):
+    """What the table has of a case: see `CaseRow`."""
+
+    @property
+    def case(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def output(self) -> str:
+        """Name of the output; empty where there is none."""
+        ...
+
+    @property
+    def output_sha256(self) -> str:
+        """Of the output's file."""
+        ...
+
+    @property
+    def scores(self) -> Mapping[str, Score]:
+        """By metric."""
+        ...
+
+
+def write_cases(rows: Sequence[Scored], metrics: Sequence[str]) -> str:
     """Return the table as CSV text; numbers have the fewest digits that give the same float back."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    extras = {m: sorted({name for row in rows for name in row.scores[m].extra}) for m in metrics}
+    named: dict[str, set[str]] = {m: set() for m in metrics}
+    for row in rows:
+        for m in metrics:
+            named[m].update(row.scores[m].extra)
+    extras = {m: sorted(names) for m, names in named.items()}
     table.writerow([*_FIRST, *(head for m in metrics for head in (m, *(f"{m}{_EXTRA}{name}" for name in extras[m])))])
     for row in rows:
         cells = []

@@ -116,5 +116,7 @@ class Scorecard(_Strict):
     """For scores of kept outputs, the run that `runtime` and `isolation` are of. `environment` is of the scores."""
     cases_sha256: str
     """sha256 of the per-case table."""
+    retried: tuple[str, ...] = ()
+    """What the run had to do again for a fault that passed, a line each: no number depends on it."""
     started: str
     wall_time_s: float

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from evaluator.efficiency import cost
 from evaluator.efficiency.cost import Cost
-from evaluator.findings import EvaluatorError
+from evaluator.findings import EvaluatorError, Finding
 from evaluator.results import conformance
 from evaluator.results import moves as moving
 from evaluator.results import opinions as judging
@@ -81,6 +81,13 @@ class Store:
         write_atomically(folder / CASES, cases_csv)
         write_atomically(folder / CARD, _json(card))
         return folder / CARD
+
+    def amend(self, card: Scorecard, findings: tuple[Finding, ...]) -> tuple[Scorecard, Path]:
+        """Replace the findings of a scorecard that was written; return it and its path."""
+        amended = card.model_copy(update={"findings": findings})
+        file = self.folder(card.task, card.split, card.submission.id) / CARD
+        write_atomically(file, _json(amended))
+        return amended, file
 
     def source(self, task: str, split: str, submission: str) -> str:
         """Return where the files of a result were; empty if there is none yet, or none that can be read."""

@@ -1,4 +1,4 @@
-"""Score submissions on a split: one job a case, over any `concurrent.futures.Executor`."""
+"""Score submissions on a split, all together: each reference is read once, each scorecard written when it is ready."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +22,6 @@ from evaluator.findings import EvaluatorError, Finding, has_errors
 from evaluator.ingest import Submission
 from evaluator.metrics import Aggregate, State
 from evaluator.results import (
-    CaseRow,
     DatasetInfo,
     GroupMean,
     MetricResult,
@@ -34,11 +33,13 @@ from evaluator.results import (
 )
 from evaluator.results.store import JOURNAL
 from evaluator.scoring import suspicions
+from evaluator.scoring.backends import Backend, GivenExecutor, Threads
 from evaluator.scoring.jobs import CaseResult, ModelOutputs, Provider
 from evaluator.scoring.journal import Journal
 from evaluator.scoring.opening import NONE, Opened, Opener, Permissions
 from evaluator.scoring.profile import Subject, count_scored
-from evaluator.scoring.running import Progress, closing, is_large, run_jobs, take_over
+from evaluator.scoring.report import Tally
+from evaluator.scoring.running import Progress, Silent, closing, is_large, run_jobs, take_over
 from evaluator.scoring.try_model import try_model
 from evaluator.tasks import Split
 
@@ -68,14 +69,21 @@ class Outcome:
 class _Entry:
     outcome: Outcome
     opened: Opened
-    journal: Journal | None = None
-    done: dict[str, CaseResult] = field(default_factory=dict)
+    done: Journal
     noted: list[Finding] = field(default_factory=list)
     """What is said of the submission as a whole because of this run."""
+    broken: str = ""
+    retried: list[str] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    """Of the outputs, in the split's order; empty where there is none."""
 
     @property
     def submission(self) -> Submission:
         return self.opened.submission
+
+    @property
+    def name(self) -> str:
+        return self.submission.id
 
     @property
     def provider(self) -> Provider:
@@ -91,9 +99,10 @@ def score(
     *,
     leaderboards: Path = Path("leaderboards"),
     workers: int = 1,
-    executor: Executor | None = None,
+    executor: Executor | Backend | None = None,
     progress: Progress | None = None,
     permissions: Permissions = NONE,
+    tally: Tally | None = None,
 ) -> list[Outcome]:
     """Score submissions on a split and write their scorecards.
 
@@ -101,39 +110,56 @@ def score(
         paths: folders or zip archives of outputs, or folders of baselines.
         split: the split, opened.
         leaderboards: the folder that results are written to.
-        workers: threads, if no executor is given.
-        executor: where jobs run; it is not shut down.
+        workers: threads, if no executor is given; else how many jobs the executor does at a time.
+        executor: where jobs run: any executor, which is not shut down, or a backend (see `evaluator.scoring.backend`).
         progress: told how the run goes on.
         permissions: what the operator allows beyond what the sandbox proved.
+        tally: counts where the time goes; for a report.
 
     Returns:
         One outcome a path, in order. A submission that cannot be scored has a message and findings, and no scorecard.
 
     Raises:
-        EvaluatorError: the data set is at fault, or another run is scoring the same submission.
+        EvaluatorError: the data set is at fault, no workers can be had, or results cannot be written.
     """
+    progress, tally = progress or Silent(), tally or Tally()
     started, clock = datetime.now(UTC), time.perf_counter()
-    store = Store(leaderboards)
+    store, chosen = Store(leaderboards), backend_of(executor, workers)
     with Opener(split, store, permissions) as opener:
         opened, outcomes = _open_all(paths, opener)
         rejected = [e for e in opened if e.submission.rejected]
-        _read_only(rejected, split, workers=workers, executor=executor, progress=None)
+        _read_only(rejected, opener, backend=Threads(max(1, workers)), progress=None)
         entries = [e for e in opened if not e.submission.rejected]
-        for entry in entries:
-            _resume(entry, split, store)
         with closing(entries):
-            run_jobs(entries, split, split.task.spec.metrics, workers=workers, executor=executor, progress=progress)
-            _suspect(entries, split)
-            _note_replaced(entries, split, store, leaderboards)
-            for entry in entries:
+            entries = [entry for entry in entries if _resume(entry, split, store)]
+
+            def finished(number: int) -> None:
+                entry = entries[number]
+                _look(entry, split)
+                _note_replaced(entry, split, store, leaderboards)
                 card, table = _scorecard(entry, split, started, time.perf_counter() - clock, leaderboards)
-                entry.outcome.card = card
-                entry.outcome.findings = card.findings
-                entry.outcome.card_file = store.write(card, table)
-                if entry.journal:
-                    entry.journal.remove()
+                _write(entry, card, store.write(card, table))
+                progress.tell("submission-finished", submission=entry.name, status=card.status)
+
+            run_jobs(
+                entries,
+                split,
+                split.task.spec.metrics,
+                isolation=opener.isolation,
+                backend=chosen,
+                progress=progress,
+                tally=tally,
+                finished=finished,
+            )
+            _compare(entries, split, store)
+            for entry in entries:
+                if entry.broken:
+                    entry.outcome.message = entry.broken
+                    entry.outcome.findings = entry.submission.findings
+                    continue
                 if isinstance(entry.opened.provider, ModelOutputs):
                     count_scored(Subject(entry.submission.id, entry.opened.provider.runner), split.task, store)
+                entry.done.remove()  # not before all are written: a run that is stopped goes on with what it has
     return outcomes
 
 
@@ -142,7 +168,7 @@ def check(
     split: Split,
     *,
     workers: int = 1,
-    executor: Executor | None = None,
+    executor: Executor | Backend | None = None,
     progress: Progress | None = None,
     permissions: Permissions = NONE,
 ) -> list[Outcome]:
@@ -153,28 +179,43 @@ def check(
     with Opener(split, None, permissions) as opener:
         entries, outcomes = _open_all(paths, opener)
         models = [e for e in entries if e.submission.is_model]
-        _read_only(
-            [e for e in entries if not e.submission.is_model],
-            split,
-            workers=workers,
-            executor=executor,
-            progress=progress,
-        )
+        others = [e for e in entries if not e.submission.is_model]
+        _read_only(others, opener, backend=backend_of(executor, workers), progress=progress)
         for entry in models:
             entry.outcome.findings = (*entry.submission.findings, *try_model(entry.opened, split))
     return outcomes
 
 
-def _read_only(
-    entries: Sequence[_Entry], split: Split, *, workers: int, executor: Executor | None, progress: Progress | None
-) -> None:
+def backend_of(given: Executor | Backend | None, workers: int) -> Backend:
+    """Return the backend that is meant: threads, somebody's executor, or what was given."""
+    if given is None:
+        return Threads(max(1, workers))
+    return GivenExecutor(given, max(1, workers)) if isinstance(given, Executor) else given
+
+
+def _read_only(entries: Sequence[_Entry], opener: Opener, *, backend: Backend, progress: Progress | None) -> None:
     """Read the outputs and note what is wrong with them, without scoring."""
-    if entries:
-        run_jobs(entries, split, (), workers=workers, executor=executor, progress=progress)
-    _suspect([entry for entry in entries if not entry.submission.rejected], split)
-    for entry in entries:
-        entry.outcome.findings = _findings(entry, split)
-        entry.outcome.message = entry.submission.rejected
+    split, kept = opener.split, [entry for entry in entries if not entry.submission.rejected]
+    with closing(entries):
+        for entry in entries:
+            entry.done.open()
+        if entries:
+            run_jobs(
+                entries,
+                split,
+                (),
+                isolation=opener.isolation,
+                backend=backend,
+                progress=progress or Silent(),
+                tally=Tally(),
+            )
+        for entry in kept:
+            _look(entry, split)
+        for entry, shared in _shared(kept, split):
+            entry.noted += shared
+        for entry in entries:
+            entry.outcome.findings = _findings(entry, split)
+            entry.outcome.message = entry.submission.rejected or entry.broken
 
 
 def _open_all(paths: Sequence[Path], opener: Opener) -> tuple[list[_Entry], list[Outcome]]:
@@ -195,7 +236,8 @@ def _open_all(paths: Sequence[Path], opener: Opener) -> tuple[list[_Entry], list
             )
         else:
             outcome.id, outcome.findings = opened.submission.id, opened.submission.findings
-            entries.append(_Entry(outcome, opened))
+            numbers = opener.split.case_numbers
+            entries.append(_Entry(outcome, opened, Journal(None, "", opened.submission.id, numbers)))
     return [entry for entry in entries if not _is_twin(entry, entries)], outcomes
 
 
@@ -215,8 +257,12 @@ def _is_twin(entry: _Entry, entries: Sequence[_Entry]) -> bool:
     return True
 
 
-def _resume(entry: _Entry, split: Split, store: Store) -> None:
-    """Open the entry's journal and take over the cases that it holds, if they would be read the same now."""
+def _resume(entry: _Entry, split: Split, store: Store) -> bool:
+    """Open the entry's journal and take over the cases that it holds, if they would be read the same now.
+
+    Returns:
+        Whether it is to be scored: not if another run is at it.
+    """
     parts = {
         "evaluator": __version__,
         "rules": split.task.rules_digest(),
@@ -226,24 +272,32 @@ def _resume(entry: _Entry, split: Split, store: Store) -> None:
     }
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     folder = store.folder(split.task.id, split.name, entry.submission.id)
-    entry.journal = Journal(folder / JOURNAL, key, entry.submission.id)
-    take_over(entry, entry.journal, split)
+    entry.done = Journal(folder / JOURNAL, key, entry.submission.id, split.case_numbers)
+    try:
+        take_over(entry)
+    except EvaluatorError as error:
+        entry.outcome.message = str(error)
+        return False
     entry.outcome.resumed = len(entry.done)
+    return True
 
 
 def _findings(entry: _Entry, split: Split) -> tuple[Finding, ...]:
-    found = [f for case in split.case_ids if case in entry.done for f in entry.done[case].findings]
+    found = [f for result in entry.done.in_order(split.case_ids) for f in result.findings]
     return (*entry.submission.findings, *entry.noted, *found)
 
 
-def _note_replaced(entries: Sequence[_Entry], split: Split, store: Store, leaderboards: Path) -> None:
+def _note_replaced(entry: _Entry, split: Split, store: Store, leaderboards: Path) -> None:
     """Say where a result is about to take the place of that of another folder."""
-    for entry in entries:
-        old = store.source(split.task.id, split.name, entry.submission.id)
-        if old and old != _where(entry.submission, leaderboards):
-            got = f"it replaces the result of {old}"
-            fix = 'If they are two submissions, set id = "..." in submission.toml and score both again.'
-            entry.noted.append(Finding.warning("replaces", entry.submission.id, "a result of its own", got, fix))
+    old = store.source(split.task.id, split.name, entry.submission.id)
+    if old and old != _where(entry.submission, leaderboards):
+        got = f"it replaces the result of {old}"
+        fix = 'If they are two submissions, set id = "..." in submission.toml and score both again.'
+        entry.noted.append(Finding.warning("replaces", entry.submission.id, "a result of its own", got, fix))
+
+
+def _write(entry: _Entry, card: Scorecard, file: Path) -> None:
+    entry.outcome.card, entry.outcome.findings, entry.outcome.card_file = card, card.findings, file
 
 
 def _where(submission: Submission, leaderboards: Path) -> str:
@@ -253,36 +307,56 @@ def _where(submission: Submission, leaderboards: Path) -> str:
     return Path(os.path.relpath(submission.source.path.resolve(), leaderboards.resolve())).as_posix()
 
 
-def _suspect(entries: Sequence[_Entry], split: Split) -> None:
-    """Note what the outputs of teams gave away: for the organiser to judge."""
+def _look(entry: _Entry, split: Split) -> None:
+    """Note what a team's outputs gave away by themselves: for the organiser to judge."""
 
     def same_reference(one: str, other: str) -> bool:
         return bool(np.array_equal(split.target(one).array, split.target(other).array))
 
+    looks = []
     # In the split's order: what is said must not depend on which case was finished first.
-    digests = {e.submission.id: {c: e.done[c].output_sha256 for c in split.case_ids} for e in entries}
-    shared = suspicions.across(digests)
-    for entry in (e for e in entries if e.opened.provider.by_a_team):
-        results = [entry.done[case] for case in split.case_ids]
-        looks = [suspicions.Look(r.case, r.output_sha256, r.marks) for r in results if r.output_sha256]
-        entry.noted += [*suspicions.summarise(looks, same_reference), *shared.get(entry.submission.id, ())]
+    for result in entry.done.in_order(split.case_ids):
+        entry.digests.append(bytes.fromhex(result.output_sha256))
+        if result.output_sha256:
+            looks.append(suspicions.Look(result.case, result.output_sha256, result.marks))
+    if entry.opened.provider.by_a_team:
+        entry.noted += suspicions.summarise(looks, same_reference)
+
+
+def _shared(entries: Sequence[_Entry], split: Split) -> Iterator[tuple[_Entry, list[Finding]]]:
+    """Yield the submissions of teams of which others sent the same files, and what is said of that."""
+    shared = suspicions.across({e.submission.id: e.digests for e in entries if e.digests}, split.case_ids)
+    for entry in entries:
+        if entry.opened.provider.by_a_team and entry.submission.id in shared:
+            yield entry, shared[entry.submission.id]
+
+
+def _compare(entries: Sequence[_Entry], split: Split, store: Store) -> None:
+    """Add to the scorecards what only all submissions together show."""
+    for entry, found in _shared(entries, split):
+        card = entry.outcome.card
+        if card is not None:
+            of_all = len(entry.submission.findings) + len(entry.noted)
+            findings = (*card.findings[:of_all], *found, *card.findings[of_all:])
+            _write(entry, *store.amend(card, findings))
 
 
 def _scorecard(
     entry: _Entry, split: Split, started: datetime, wall_time_s: float, leaderboards: Path
 ) -> tuple[Scorecard, str]:
-    results = [entry.done[case] for case in split.case_ids]
+    results = entry.done.in_order(split.case_ids)
     fields, table = scored(results, split)
-    timed = [r for r in results if r.runtime_s is not None]
+    timed = [(r.runtime_s, r.pixels) for r in results if r.runtime_s is not None]
     card = Scorecard(
         **fields,
         task=split.task.id,
         split=split.name,
         submission=_describe(entry, results, leaderboards),
         dataset=DatasetInfo(digest=split.digest, cases=len(results)),
-        runtime=summarise([r.runtime_s for r in timed if r.runtime_s is not None], [r.pixels for r in timed]),
+        runtime=summarise([seconds for seconds, _ in timed], [pixels for _, pixels in timed]),
         findings=_findings(entry, split),
         isolation=entry.opened.isolation_info(_stops(results)),
+        retried=tuple(entry.retried),
         started=started.isoformat(timespec="seconds"),
         wall_time_s=round(wall_time_s, 3),
     )
@@ -292,7 +366,7 @@ def _scorecard(
 def scored(results: Sequence[CaseResult], split: Split) -> tuple[dict[str, Any], str]:
     """Return the fields of a scorecard that follow from its cases and the rules, and the per-case table."""
     spec = split.task.spec
-    table = write_cases([CaseRow(r.case, r.output, r.output_sha256, r.scores) for r in results], spec.metrics)
+    table = write_cases(results, spec.metrics)
     lost = any(s.state in (State.MISSING, State.INVALID, State.FAILED) for r in results for s in r.scores.values())
     fields = {
         "status": "incomplete" if lost else "complete",

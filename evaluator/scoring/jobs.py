@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +24,7 @@ from evaluator.ingest.sources import TooLarge
 from evaluator.metrics import SHARP_REGION, Score, State
 from evaluator.results import CaseRow
 from evaluator.runners import ModelRunner, RunFailed, Workers, read_output
+from evaluator.scoring.stages import Stages
 from evaluator.scoring.suspicions import look
 from evaluator.tasks import Split, to_target, to_working
 
@@ -37,8 +40,17 @@ class Output:
     runtime_s: float | None = None
 
 
+class Broken(Exception):
+    """No more outputs can be had of a submission; the message says why. It is not scored, the others are."""
+
+
 class Provider(Protocol):
     """Where the outputs of one submission come from. Cheap to pickle."""
+
+    @property
+    def is_model(self) -> bool:
+        """Whether a model is run for them."""
+        ...
 
     @property
     def by_a_team(self) -> bool:
@@ -46,7 +58,12 @@ class Provider(Protocol):
         ...
 
     def output(self, split: Split, case: str, expected: Expected) -> Output:
-        """Return the output of a case."""
+        """Return the output of a case.
+
+        Raises:
+            Broken: no more can be had.
+            EvaluatorError: the data set is at fault.
+        """
         ...
 
     def unchanged(self, case: str, output: str, sha256: str, byte_limit: int) -> bool:
@@ -62,6 +79,11 @@ class PrecomputedOutputs:
     workers: Workers
     by_a_team: bool = True
 
+    @property
+    def is_model(self) -> bool:
+        """See `Provider`."""
+        return False
+
     def output(self, split: Split, case: str, expected: Expected) -> Output:
         """See `Provider`."""
         blocked = self.submission.blocked.get(case)
@@ -69,7 +91,8 @@ class PrecomputedOutputs:
             state = State.MISSING if blocked.code == "missing-output" else State.INVALID
             return Output("", Reading(None, "", (blocked,)), state)
         name = self.submission.files[case]
-        reading = read_output(self.submission.source, name, expected, self.workers)
+        with _breaking():
+            reading = read_output(self.submission.source, name, expected, self.workers)
         stopped = any(finding.code == "stopped" for finding in reading.findings)
         return Output(name, reading, State.OK if reading.pixels else State.FAILED if stopped else State.INVALID)
 
@@ -92,12 +115,19 @@ class ModelOutputs:
     """The folder for them; None: they are not kept."""
     by_a_team: bool = True
 
+    @property
+    def is_model(self) -> bool:
+        """See `Provider`."""
+        return True
+
     def output(self, split: Split, case: str, expected: Expected) -> Output:
         """See `Provider`."""
         name = f"{case}.npy"
         limit = expected.height * expected.width * expected.protocol.channels * 8
+        inputs = split.inputs(case)
         try:
-            ran = self.runner.run(split.inputs(case), limit=limit)
+            with _breaking():
+                ran = self.runner.run(inputs, limit=limit)
         except RunFailed as failure:
             finding = failure.finding.model_copy(update={"file": name})
             return Output("", Reading(None, "", (finding,)), State.FAILED)
@@ -130,18 +160,19 @@ class KeptOutputs:
     by_a_team: bool = False
     """Not looked at again: what the earlier run saw stands in its findings."""
 
-    def output(self, split: Split, case: str, expected: Expected) -> Output:
-        """See `Provider`.
+    @property
+    def is_model(self) -> bool:
+        """See `Provider`."""
+        return False
 
-        Raises:
-            EvaluatorError: the output was changed since it was looked for.
-        """
+    def output(self, split: Split, case: str, expected: Expected) -> Output:
+        """See `Provider`."""
         row = self.rows[case]
         if not row.output:
             return Output("", Reading(None, "", self.said.get(case, ())), State.FAILED)
         data = self._read(row.output)
         if data is None or hashlib.sha256(data).hexdigest() != row.output_sha256:
-            raise EvaluatorError(f"{self.folder / row.output} was changed while it was in use.")
+            raise Broken(f"{self.folder / row.output} was changed while it was in use.")
         # Its digest is that of bytes which this process wrote itself.
         reading = examine(data, row.output, expected, sha256=row.output_sha256)
         reading = replace(reading, findings=(*reading.findings, *self.said.get(row.output, ())))
@@ -159,6 +190,15 @@ class KeptOutputs:
             return (self.folder / name).read_bytes()
         except OSError:
             return None
+
+
+@contextmanager
+def _breaking() -> Iterator[None]:
+    """Take what keeps a submission from being read or run at all as a fault of this submission alone."""
+    try:
+        yield
+    except EvaluatorError as error:
+        raise Broken(str(error)) from None
 
 
 _SEAM = 2 / 255
@@ -187,6 +227,10 @@ class CaseJob:
     """Empty: only read the outputs and say what is wrong with them."""
     compiled: bool = False
     """Whether integer outputs are scored by the compiled metrics, which are within 1e-6 of the plain ones."""
+    stages: Stages = field(default_factory=Stages)
+    """Where the time that it takes is counted."""
+    broken: dict[int, str] = field(default_factory=dict)
+    """Submissions, by number, of which no more can be had, and why; those found are added."""
 
 
 @dataclass(frozen=True)
@@ -209,40 +253,59 @@ def run_case(job: CaseJob) -> dict[int, CaseResult]:
     """Do a job: read the reference once, then read and score each submission's output.
 
     Returns:
-        One result a submission, by its number in the run.
+        One result a submission, by its number in the run; none for one that is broken.
 
     Raises:
         EvaluatorError: the data set itself is at fault.
     """
-    reference = job.split.target(job.case)
+    with job.stages.of("references"):
+        reference = job.split.target(job.case)
+        measure = _Measure(job, reference)
     height, width = reference.array.shape[:2]
     expected = Expected(height, width, job.split.task.spec.protocol)
-    measure = _Measure(job, reference)
     results = {}
     for number, provider in job.providers.items():
-        output = provider.output(job.split, job.case, expected)
-        reading, findings = output.reading, list(output.reading.findings)
-        scores = {m: Score(output.state) for m in job.metric_ids}
-        marks: tuple[str, ...] = ()
-        if reading.pixels is not None and not has_errors(findings):
-            scores, clipped = measure(reading.pixels)
-            if provider.by_a_team and job.split.has_references:
-                marks = measure.look(reading)
-            if clipped:
-                findings = [_clipped(f, clipped) for f in findings]
-            failed = {metric: score for metric, score in scores.items() if score.state is State.FAILED}
-            findings += [_no_number(metric, output.name, score.detail) for metric, score in failed.items()]
-        results[number] = CaseResult(
-            case=job.case,
-            output=output.name,
-            output_sha256=reading.sha256,
-            scores=scores,
-            findings=tuple(findings),
-            pixels=height * width,
-            runtime_s=output.runtime_s,
-            marks=marks,
-        )
+        try:
+            results[number] = _run_one(job, provider, measure, expected)
+        except EvaluatorError:
+            raise
+        except Broken as reason:
+            job.broken[number] = str(reason)
+        except Exception as error:  # a fault of ours must not cost the others their scores
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            job.broken[number] = (
+                f"The harness failed at case {job.case}: {type(error).__name__}: {error} "
+                f"({Path(frame.filename).name}:{frame.lineno}). Please report it, with this output."
+            )
     return results
+
+
+def _run_one(job: CaseJob, provider: Provider, measure: _Measure, expected: Expected) -> CaseResult:
+    with job.stages.of("models" if provider.is_model else "outputs"):
+        output = provider.output(job.split, job.case, expected)
+    reading, findings = output.reading, list(output.reading.findings)
+    scores = {m: Score(output.state) for m in job.metric_ids}
+    marks: tuple[str, ...] = ()
+    if reading.pixels is not None and not has_errors(findings):
+        with job.stages.of("metrics"):
+            scores, clipped = measure(reading.pixels)
+        if provider.by_a_team and job.split.has_references:
+            with job.stages.of("looks"):
+                marks = measure.look(reading)
+        if clipped:
+            findings = [_clipped(f, clipped) for f in findings]
+        failed = {metric: score for metric, score in scores.items() if score.state is State.FAILED}
+        findings += [_no_number(metric, output.name, score.detail) for metric, score in failed.items()]
+    return CaseResult(
+        case=job.case,
+        output=output.name,
+        output_sha256=reading.sha256,
+        scores=scores,
+        findings=tuple(findings),
+        pixels=expected.height * expected.width,
+        runtime_s=output.runtime_s,
+        marks=marks,
+    )
 
 
 class _Measure:

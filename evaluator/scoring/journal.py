@@ -1,51 +1,68 @@
-"""The journal: every case's scores, appended as they finish, so that a killed run resumes."""
+"""The journal: every case's scores, appended as they finish, so that a killed run resumes; read back one at a time."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
+
+import numpy as np
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.metrics import Score, State
 from evaluator.scoring.jobs import CaseResult
 
-_VERSION = 2
+_VERSION = 3
+_NOWHERE = -1
+_READ_AT_ONCE = 20_000  # results that are held in memory together, some 50 MB
 
 
-class Journal:
-    """One submission's journal. The first line holds the run's key; each further line one finished case."""
+class Journal(Mapping[str, CaseResult]):
+    """One submission's finished cases, by id; in memory is only where in the file each of them lies.
 
-    def __init__(self, path: Path, key: str, submission: str) -> None:
-        self.path = path
-        self.key = key
-        self.submission = submission
+    The first line holds the run's key; each further line one finished case. The last line of a case counts.
+    """
+
+    def __init__(self, path: Path | None, key: str, submission: str, cases: Mapping[str, int]) -> None:
+        """Prepare.
+
+        Args:
+            path: the file; None: one without a name, which is gone when it is closed.
+            key: what else would have to be the same for a case to be scored the same.
+            submission: whose it is.
+            cases: the number of every case of the split, by its id.
+        """
+        self.path, self.key, self.submission = path, key, submission
+        self._cases = cases
+        self._places = np.full(len(cases), _NOWHERE, np.int64)
+        self._count = 0
+        self._end = 0
         self._file: Any = None
 
-    def open(self) -> dict[str, CaseResult]:
-        """Open for appending; return the cases that an earlier run with the same key finished.
+    def open(self) -> None:
+        """Open for appending, with the cases that an earlier run with the same key finished.
 
         A journal of another key (other data, rules or versions) is started anew; a last line cut short is dropped.
 
         Raises:
-            EvaluatorError: another run is writing it.
+            EvaluatorError: another run is writing it, or it cannot be written.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = self.path.open("a+b")
-        self._file = file
-        self._lock()
-        file.seek(0)
-        data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        done = self._parse(whole)
-        if done is None:
-            file.truncate(0)
+        if self.path is None:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `close`
+        else:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a+b", buffering=0)
+            self._lock()
+        if not self._take_over():
+            self._places[:] = _NOWHERE
+            self._count = self._end = 0
+            self._file.truncate(0)
             self._write({"journal": _VERSION, "key": self.key})
-            return {}
-        file.truncate(len(whole))
-        return done
+        self._file.truncate(self._end)
 
     def _lock(self) -> None:
         try:
@@ -60,41 +77,129 @@ class Journal:
                 f"Another run is scoring {self.submission} now ({self.path} is locked). Wait for it, or stop it."
             ) from None
 
-    def _parse(self, data: bytes) -> dict[str, CaseResult] | None:
-        lines = data.splitlines()
+    def _take_over(self) -> bool:
+        """Find the whole lines; tell whether they are of this key and can be read."""
+        with os.fdopen(os.dup(self._file.fileno()), "rb") as file:
+            file.seek(0)
+            for number, line in enumerate(file):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    values = json.loads(line)
+                    if number == 0 and values != {"journal": _VERSION, "key": self.key}:
+                        return False
+                    if number:
+                        self._note(_result(values).case)
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    return False
+                self._end += len(line)
+        return self._end > 0
+
+    def _note(self, case: str) -> None:
+        if case in self._cases:
+            number = self._cases[case]
+            self._count += int(self._places[number] == _NOWHERE)
+            self._places[number] = self._end
+
+    def __getitem__(self, case: str) -> CaseResult:
+        place = self._places[self._cases[case]]
+        if place == _NOWHERE:
+            raise KeyError(case)
+        self._file.seek(int(place))
+        line, size = b"", 1 << 12
+        while not line.endswith(b"\n"):
+            part = self._file.read(size)
+            if not part:
+                raise EvaluatorError(f"The journal of {self.submission} was cut short while it was in use.")
+            line += part[: part.find(b"\n") + 1] or part
+        return _result(json.loads(line))
+
+    def __contains__(self, case: object) -> bool:
+        return case in self._cases and bool(self._places[self._cases[case]] != _NOWHERE)  # type: ignore[index]
+
+    def __iter__(self) -> Iterator[str]:
+        return (case for case in self._cases if case in self)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def in_order(self, cases: Sequence[str]) -> Sequence[CaseResult]:
+        """Return the results of cases, all finished, in this order: read once if they are few, else one at a time."""
+        view = _View(self, cases)
+        return list(view) if len(cases) <= _READ_AT_ONCE else view
+
+    def forget(self, case: str) -> None:
+        """Count a case as not finished."""
+        self._count -= int(case in self)
+        self._places[self._cases[case]] = _NOWHERE
+
+    def add(self, results: Sequence[CaseResult]) -> None:
+        """Add finished cases.
+
+        Raises:
+            EvaluatorError: they cannot be written; those before are kept.
+        """
+        self._write(*(_values(result) for result in results), cases=[result.case for result in results])
+
+    def _write(self, *records: Mapping[str, Any], cases: Sequence[str] = ()) -> None:
+        lines = [json.dumps(values, allow_nan=False).encode() + b"\n" for values in records]
         try:
-            head = json.loads(lines[0]) if lines else None
-            if head != {"journal": _VERSION, "key": self.key}:
-                return None
-            results = [self._result(json.loads(line)) for line in lines[1:]]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return None
-        return {r.case: r for r in results}
-
-    def _result(self, values: dict[str, Any]) -> CaseResult:
-        scores = {
-            m: Score(State(s["state"]), s["value"], s["detail"], s["extra"]) for m, s in values.pop("scores").items()
-        }
-        findings = tuple(Finding.model_validate(f) for f in values.pop("findings"))
-        marks = tuple(values.pop("marks"))
-        return CaseResult(scores=scores, findings=findings, marks=marks, **values)
-
-    def append(self, result: CaseResult) -> None:
-        """Add a finished case."""
-        values = asdict(result)
-        values["findings"] = [f.model_dump(mode="json") for f in result.findings]
-        self._write(values)
-
-    def _write(self, values: dict[str, Any]) -> None:
-        self._file.write(json.dumps(values, allow_nan=False).encode() + b"\n")
-        self._file.flush()
+            data = memoryview(b"".join(lines))
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):  # half a line is dropped when it is opened again
+                self._file.truncate(self._end)
+            raise EvaluatorError(
+                f"{self.path or tempfile.gettempdir()} cannot be written ({error.strerror}). What was finished before "
+                "is kept: mend it, and the same command goes on from there."
+            ) from None
+        for line, case in zip(lines, cases or [""] * len(lines), strict=True):
+            self._note(case)
+            self._end += len(line)
 
     def close(self) -> None:
         """Close it and leave it for the next run."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def remove(self) -> None:
         """Close and remove it: its content stands in the scorecard now."""
-        with contextlib.suppress(FileNotFoundError):
-            self.path.unlink()
-        self._file.close()
+        if self.path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self.path.unlink()
+        self.close()
+
+
+class _View(Sequence[CaseResult]):
+    def __init__(self, journal: Journal, cases: Sequence[str]) -> None:
+        self._journal, self._cases = journal, cases
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    @overload
+    def __getitem__(self, number: int) -> CaseResult: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[CaseResult]: ...
+
+    def __getitem__(self, number: int | slice) -> CaseResult | Sequence[CaseResult]:
+        if isinstance(number, slice):
+            return _View(self._journal, self._cases[number])
+        return self._journal[self._cases[number]]
+
+
+def _values(result: CaseResult) -> dict[str, Any]:
+    return {
+        **vars(result),
+        "scores": {m: [s.state, s.value, s.detail, dict(s.extra)] for m, s in result.scores.items()},
+        "findings": [f.model_dump(mode="json") for f in result.findings],
+    }
+
+
+def _result(values: dict[str, Any]) -> CaseResult:
+    scores = {m: Score(State(state), *rest) for m, (state, *rest) in values.pop("scores").items()}
+    findings = tuple(Finding.model_validate(f) for f in values.pop("findings"))
+    marks = tuple(values.pop("marks"))
+    return CaseResult(scores=scores, findings=findings, marks=marks, **values)

@@ -12,7 +12,7 @@ from evaluator.ingest.manifest import Format
 from evaluator.results import Store
 from evaluator.results.provenance import IsolationInfo
 from evaluator.runners import ModelRunner, Reception, RunFailed, Workers
-from evaluator.runners.sandbox import Kind, Level, allowed
+from evaluator.runners.sandbox import Isolation, Kind, Level, allowed
 from evaluator.scoring.jobs import ModelOutputs, PrecomputedOutputs, Provider
 from evaluator.tasks import Split
 
@@ -77,6 +77,11 @@ class Opener:
         hidden = [split.reader.folder, *([store.root] if store else [])]
         self._reception = Reception(split.task.spec.limits, hidden)
         self._loaded = 0
+
+    @property
+    def isolation(self) -> Isolation:
+        """What was proved on this machine."""
+        return self._reception.isolation
 
     def open(self, path: Path) -> Opened:
         """Open a submission.

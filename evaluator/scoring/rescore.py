@@ -16,11 +16,13 @@ from evaluator._version import __version__
 from evaluator.findings import EvaluatorError, Finding, did_you_mean
 from evaluator.results import CaseRow, KeptRun, Scorecard, Store, environment
 from evaluator.results.store import RESCORE_JOURNAL
-from evaluator.scoring.engine import digest_of_outputs, scored
-from evaluator.scoring.jobs import CaseResult, KeptOutputs, Provider
+from evaluator.scoring.backends import Backend
+from evaluator.scoring.engine import backend_of, digest_of_outputs, scored
+from evaluator.scoring.jobs import KeptOutputs, Provider
 from evaluator.scoring.journal import Journal
 from evaluator.scoring.opening import NONE, Opened, Opener, Permissions
-from evaluator.scoring.running import READ_LIMIT, Progress, closing, run_jobs, take_over
+from evaluator.scoring.report import Tally
+from evaluator.scoring.running import READ_LIMIT, Progress, Silent, closing, run_jobs, take_over
 from evaluator.tasks import Split
 
 _OF_A_RUN = ("seams",)
@@ -53,8 +55,13 @@ class _Kept:
     provider: Provider
     opened: Opened | None
     """None: a model's outputs, which no worker is needed for."""
-    journal: Journal | None = None
-    done: dict[str, CaseResult] = field(default_factory=dict)
+    done: Journal
+    broken: str = ""
+    retried: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.card.submission.id
 
     def finish(self) -> None:
         if self.opened is not None:
@@ -73,7 +80,7 @@ def rescore(
     leaderboards: Path = Path("leaderboards"),
     everything: bool = False,
     workers: int = 1,
-    executor: Executor | None = None,
+    executor: Executor | Backend | None = None,
     progress: Progress | None = None,
     permissions: Permissions = NONE,
 ) -> list[Rescored]:
@@ -88,8 +95,8 @@ def rescore(
         submissions: ids; all that have a scorecard if empty.
         leaderboards: the folder of results.
         everything: also score again what is by the rules of now already.
-        workers: threads, if no executor is given.
-        executor: where jobs run; it is not shut down.
+        workers: threads, if no executor is given; else how many jobs the executor does at a time.
+        executor: where jobs run: see `score`.
         progress: told how the run goes on.
         permissions: what the operator allows beyond what the sandbox proved.
 
@@ -122,20 +129,29 @@ def rescore(
             except OSError as error:
                 why = f"Its outputs cannot be read ({error.strerror or error})."
                 found[name] = Rescored(name, "refused", card, card, why)
-        for work in kept:
-            take_over(work, _journal(work, split, store), split)
         with closing(kept):
-            run_jobs(kept, split, split.task.spec.metrics, workers=workers, executor=executor, progress=progress)
             for work in kept:
-                name = work.card.submission.id
+                take_over(work)
+            run_jobs(
+                kept,
+                split,
+                split.task.spec.metrics,
+                isolation=opener.isolation,
+                backend=backend_of(executor, workers),
+                progress=progress or Silent(),
+                tally=Tally(),
+            )
+            for work in kept:
+                name = work.name
                 try:
+                    if work.broken:
+                        raise EvaluatorError(work.broken)
                     card, table = _scorecard(work, split, started, time.perf_counter() - clock)
                 except EvaluatorError as error:
                     found[name] = Rescored(name, "refused", work.card, work.card, str(error))
                 else:
                     found[name] = _replaced(work.card, card, table, store)
-                if work.journal:
-                    work.journal.remove()
+                work.done.remove()
     return [found[card.submission.id] for card in chosen]
 
 
@@ -166,6 +182,7 @@ def _open(card: Scorecard, split: Split, store: Store, opener: Opener) -> _Kept:
     rows = {row.case: row for row in store.read_cases(card)}
     if set(rows) != set(split.case_ids):
         raise EvaluatorError("Its per-case table has other cases than the split. Score it again: evaluate")
+    journal = _journal(card, split, store)
     if card.submission.kind == "outputs":
         source = store.root / card.submission.source
         if not source.exists():
@@ -175,13 +192,13 @@ def _open(card: Scorecard, split: Split, store: Store, opener: Opener) -> _Kept:
             raise EvaluatorError(
                 f"{source} is not what was scored: {opened.submission.rejected or 'it is a model now'}"
             )
-        work = _Kept(card, rows, opened.provider, opened)
+        work = _Kept(card, rows, opened.provider, opened, journal)
         where = str(source)
     else:
         folder = store.outputs_folder(card.task, card.split, name)
         if not folder.is_dir():
             raise EvaluatorError(f"Its outputs were not kept: {folder} is not there. Run the model again: evaluate")
-        work = _Kept(card, rows, KeptOutputs(folder, rows, _said(card, rows)), None)
+        work = _Kept(card, rows, KeptOutputs(folder, rows, _said(card, rows)), None, journal)
         where = str(folder)
     if case := work.changed():
         raise EvaluatorError(f"The output of case {case} in {where} is not the one that was scored. Score it again.")
@@ -200,8 +217,7 @@ def _said(card: Scorecard, rows: dict[str, CaseRow]) -> dict[str, tuple[Finding,
     return said
 
 
-def _journal(work: _Kept, split: Split, store: Store) -> Journal:
-    card = work.card
+def _journal(card: Scorecard, split: Split, store: Store) -> Journal:
     parts = {
         "evaluator": __version__,
         "rules": split.task.rules_digest(),
@@ -210,7 +226,8 @@ def _journal(work: _Kept, split: Split, store: Store) -> Journal:
         "environment": environment(split.task.spec.metrics).model_dump(mode="json", exclude={"hardware"}),
     }
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return Journal(store.folder(card.task, card.split, card.submission.id) / RESCORE_JOURNAL, key, card.submission.id)
+    file = store.folder(card.task, card.split, card.submission.id) / RESCORE_JOURNAL
+    return Journal(file, key, card.submission.id, split.case_numbers)
 
 
 def _scorecard(work: _Kept, split: Split, started: datetime, wall_time_s: float) -> tuple[Scorecard, str]:
@@ -220,7 +237,7 @@ def _scorecard(work: _Kept, split: Split, started: datetime, wall_time_s: float)
         EvaluatorError: outputs were changed while they were scored.
     """
     old = work.card
-    results = [work.done[case] for case in split.case_ids]
+    results = work.done.in_order(split.case_ids)
     for result in results:
         if result.output_sha256 != work.rows[result.case].output_sha256:
             raise EvaluatorError(f"The output of case {result.case} of {old.submission.id} was changed while in use.")
@@ -235,6 +252,7 @@ def _scorecard(work: _Kept, split: Split, started: datetime, wall_time_s: float)
             outputs_sha256=digest_of_outputs([(r.case, r.output_sha256) for r in results]),
             rules_digest=old.rules_digest,
         ),
+        "retried": tuple(work.retried),
         "started": started.isoformat(timespec="seconds"),
         "wall_time_s": round(wall_time_s, 3),
     }

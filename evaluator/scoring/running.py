@@ -1,20 +1,34 @@
-"""Run jobs: one a case, for several submissions at once, over any `concurrent.futures.Executor`."""
+"""Run jobs: a few cases at a time, for several submissions at once, on any backend; lost workers are replaced."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
+from evaluator.findings import EvaluatorError
 from evaluator.metrics import State
-from evaluator.metrics.lpips_net import limit_threads
-from evaluator.scoring.jobs import CaseJob, CaseResult, Provider, run_case
+from evaluator.runners.sandbox import Isolation
+from evaluator.scoring.backends import Backend, pause
+from evaluator.scoring.jobs import CaseResult, Provider
 from evaluator.scoring.journal import Journal
+from evaluator.scoring.plan import Chunk, Done, Plan, SharedPlan, run_chunk
+from evaluator.scoring.report import Tally
 from evaluator.tasks import Split
 
-_IN_FLIGHT = 4  # jobs per worker handed to the executor at once: enough to keep it busy, few enough to hold in memory
-_GROUP = 8  # submissions scored in one pass over the references: each has a worker process for each thread
+_IN_FLIGHT = 3  # chunks per worker handed to the backend at once: enough to keep it busy
+_CHUNK_S = 0.3
+"""How long a chunk of cases should take: handing one over costs a millisecond and more on a cluster."""
+_CHUNK = 64
+"""Cases of a chunk at most: what is lost with a worker."""
+_LOSSES = 5
+"""How often in a row workers may be lost without a case that was finished meanwhile."""
+TOGETHER = {False: 32, True: 8}
+"""Submissions scored in one pass over the references, of outputs and of models: each has a process for each worker."""
 READ_LIMIT = 2**31
 """Bytes of an output that is read only to see whether it is the same."""
 _COMPILE_FROM = 16_000_000
@@ -26,32 +40,52 @@ class Progress(Protocol):
     """Told how a run goes on."""
 
     def begin(self, total: int, resumed: int) -> None:
-        """The run starts: cases in all, and those that the journal already has."""
+        """The run starts: case scores in all, and those that journals already have."""
         ...
 
-    def advance(self, count: int) -> None:
-        """So many more cases are finished (a case counts once for each submission)."""
+    def advance(self, count: int, submission: str = "") -> None:
+        """So many more cases are finished, of this submission."""
+        ...
+
+    def tell(self, event: str, **facts: object) -> None:
+        """Something else happened: `retried`, `submission-finished`, `submission-failed`."""
         ...
 
     def end(self) -> None:
-        """The run is over."""
+        """The run is over, however it ended."""
         ...
 
 
-class _Silent:
-    def begin(self, total: int, resumed: int) -> None: ...
+class Silent:
+    """Nobody looks on."""
 
-    def advance(self, count: int) -> None: ...
+    def begin(self, total: int, resumed: int) -> None:
+        """See `Progress`."""
 
-    def end(self) -> None: ...
+    def advance(self, count: int, submission: str = "") -> None:
+        """See `Progress`."""
+
+    def tell(self, event: str, **facts: object) -> None:
+        """See `Progress`."""
+
+    def end(self) -> None:
+        """See `Progress`."""
 
 
 class Work(Protocol):
     """One submission's part of a run."""
 
-    journal: Journal | None
-    done: dict[str, CaseResult]
-    """By case: finished now, or before in a run that was stopped."""
+    done: Journal
+    """What is finished, now or before in a run that was stopped."""
+    broken: str
+    """Why no more can be had of it; it gets no scorecard."""
+    retried: list[str]
+    """What of it had to be done again, a line each."""
+
+    @property
+    def name(self) -> str:
+        """The submission's id."""
+        ...
 
     @property
     def provider(self) -> Provider:
@@ -63,19 +97,19 @@ class Work(Protocol):
         ...
 
 
-def take_over(work: Work, journal: Journal, split: Split) -> None:
-    """Open a journal, and take over the cases that it holds and that would be read the same now.
+def take_over(work: Work) -> None:
+    """Open a journal; of its cases, keep those that would be read the same now.
 
     Raises:
-        EvaluatorError: another run is writing it.
+        EvaluatorError: another run is writing it, or it cannot be written.
     """
-    work.journal = journal
-    for case, result in journal.open().items():
+    work.done.open()
+    for case in list(work.done):
+        result = work.done[case]
         # A case without an output costs nothing to look at again, and its output may have come since.
-        known = case in split.case_ids and bool(result.output)
-        known = known and not any(s.state is State.UNAVAILABLE for s in result.scores.values())
-        if known and work.provider.unchanged(case, result.output, result.output_sha256, READ_LIMIT):
-            work.done[case] = result
+        known = bool(result.output) and not any(s.state is State.UNAVAILABLE for s in result.scores.values())
+        if not (known and work.provider.unchanged(case, result.output, result.output_sha256, READ_LIMIT)):
+            work.done.forget(case)
 
 
 @contextmanager
@@ -85,42 +119,7 @@ def closing(entries: Sequence[Work]) -> Iterator[None]:
         yield
     finally:
         for entry in entries:
-            if entry.journal:
-                entry.journal.close()
-
-
-def run_jobs(
-    entries: Sequence[Work],
-    split: Split,
-    metric_ids: Sequence[str],
-    *,
-    workers: int,
-    executor: Executor | None,
-    progress: Progress | None,
-) -> None:
-    """Do all jobs that are left; the results lie in the entries' `done`. No metric: only read the outputs."""
-    progress = progress or _Silent()
-    resumed = sum(len(entry.done) for entry in entries)
-    progress.begin(total=len(entries) * len(split.case_ids), resumed=resumed)
-    with _executor(executor, workers) as pool:
-        compiled = bool(metric_ids) and is_large(split)
-        waiting: set[Future[dict[int, CaseResult]]] = set()
-        window = _IN_FLIGHT * max(1, workers)
-        try:
-            for first in range(0, len(entries), _GROUP):
-                group = range(first, min(first + _GROUP, len(entries)))
-                for job in _jobs(entries, group, split, metric_ids, compiled=compiled):
-                    waiting.add(pool.submit(run_case, job))
-                    while len(waiting) >= window:
-                        waiting = _collect(waiting, entries, progress)
-                while waiting:
-                    waiting = _collect(waiting, entries, progress)
-                for number in group:
-                    entries[number].finish()
-        finally:
-            for future in waiting:
-                future.cancel()
-            progress.end()
+            entry.done.close()
 
 
 def is_large(split: Split) -> bool:
@@ -128,46 +127,184 @@ def is_large(split: Split) -> bool:
     return split.pixels >= _COMPILE_FROM
 
 
-def _jobs(
-    entries: Sequence[Work], group: range, split: Split, metric_ids: Sequence[str], *, compiled: bool
-) -> Iterator[CaseJob]:
-    for case in split.case_ids:
-        # By number, not by id: a rejected submission may have the id of another.
-        pending = {number: entries[number].provider for number in group if case not in entries[number].done}
-        if pending:
-            yield CaseJob(split, case, pending, metric_ids, compiled)
+def run_jobs(
+    entries: Sequence[Work],
+    split: Split,
+    metric_ids: Sequence[str],
+    *,
+    isolation: Isolation,
+    backend: Backend,
+    progress: Progress,
+    tally: Tally,
+    finished: Callable[[int], None] | None = None,
+) -> None:
+    """Do all jobs that are left; the results lie in the entries' `done`.
+
+    Args:
+        entries: the submissions' parts.
+        split: the split.
+        metric_ids: empty: only read the outputs.
+        isolation: what was proved on this machine.
+        backend: does the jobs; opened and closed here.
+        progress: told how the run goes on.
+        tally: where the time is counted.
+        finished: called with the number of each entry whose cases are all finished, as soon as they are.
+
+    Raises:
+        EvaluatorError: the data set is at fault, a journal cannot be written, or no workers can be had.
+    """
+    progress.begin(total=len(entries) * len(split.case_ids), resumed=sum(len(entry.done) for entry in entries))
+    compiled = bool(metric_ids) and is_large(split)
+    plan = Plan(split, metric_ids, compiled, [entry.provider for entry in entries], isolation)
+    with tempfile.TemporaryDirectory(prefix="evaluator-plan-") as folder:
+        shared = SharedPlan(plan, Path(folder))
+        try:
+            if entries:
+                backend.open()
+            for group in _groups(entries):
+                _Pass(entries, group, shared, backend, progress=progress, tally=tally).run()
+                for number in group:
+                    entries[number].finish()
+                    if finished is not None and not entries[number].broken:
+                        finished(number)
+        finally:
+            backend.close()
+            progress.end()
 
 
-def _collect(
-    waiting: set[Future[dict[int, CaseResult]]], entries: Sequence[Work], progress: Progress
-) -> set[Future[dict[int, CaseResult]]]:
-    finished, rest = wait(waiting, return_when=FIRST_COMPLETED)
-    # Those that failed come last, so that nothing that was finished is lost with them.
-    for future in sorted(finished, key=lambda f: f.exception() is not None):
-        results = future.result()
-        for number, result in results.items():
-            entry = entries[number]
-            entry.done[result.case] = result
-            if entry.journal:
-                entry.journal.append(result)
-        progress.advance(len(results))
-    return set(rest)
+def _groups(entries: Sequence[Work]) -> Iterator[list[int]]:
+    """Yield the numbers of entries that are scored together: outputs first, models apart from them."""
+    for model in (False, True):
+        numbers = [number for number, entry in enumerate(entries) if entry.provider.is_model is model]
+        for first in range(0, len(numbers), TOGETHER[model]):
+            yield numbers[first : first + TOGETHER[model]]
 
 
-@contextmanager
-def _executor(given: Executor | None, workers: int) -> Iterator[Executor]:
-    if given is not None:
-        yield given
-        return
-    import cv2
+class _Pass:
+    """One pass over the cases, for the submissions of a group."""
 
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # the workers are the parallelism
-    limit_threads(1)
-    pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="score")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        cv2.setNumThreads(before)
-        limit_threads(None)
+    def __init__(
+        self,
+        entries: Sequence[Work],
+        group: Sequence[int],
+        shared: SharedPlan,
+        backend: Backend,
+        *,
+        progress: Progress,
+        tally: Tally,
+    ) -> None:
+        self._entries, self._group, self._shared = entries, group, shared
+        self._backend, self._progress, self._tally = backend, progress, tally
+        self._model = entries[group[0]].provider.is_model
+        self._cases = self._pending()
+        self._left = len(shared.plan.split.case_ids)
+        self._again: deque[tuple[str, tuple[int, ...]]] = deque()
+        self._waiting: dict[Future[Done], Chunk] = {}
+        self._mean_s = _CHUNK_S  # of a case; a first guess that makes chunks of one
+        self._losses = 0
+
+    def _pending(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        for case in self._shared.plan.split.case_ids:
+            self._left -= 1
+            # By number, not by id: a rejected submission may have the id of another.
+            entries = self._entries
+            wanted = tuple(n for n in self._group if not entries[n].broken and case not in entries[n].done)
+            if wanted:
+                yield case, wanted
+
+    def run(self) -> None:
+        """Do all that is left."""
+        try:
+            while self._fill() or self._waiting:
+                finished, _ = wait(self._waiting, return_when=FIRST_COMPLETED)
+                lost = self._collect(finished)
+                if lost is not None:
+                    self._replace(lost)
+        finally:
+            for future in self._waiting:
+                future.cancel()
+
+    def _fill(self) -> bool:
+        """Hand over chunks as long as the backend takes them; tell whether any was."""
+        filled = False
+        window = _IN_FLIGHT * self._backend.parallel
+        while len(self._waiting) < window and (cases := self._next()):
+            chunk = Chunk(self._shared, cases)
+            self._waiting[self._backend.submit(run_chunk, chunk, model=self._model)] = chunk
+            filled = True
+        return filled
+
+    def _next(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        if self._again:
+            return (self._again.popleft(),)  # alone, so that one that kills its worker takes no other with it
+        fair = self._left // (2 * self._backend.parallel)  # towards the end smaller ones, so that all end together
+        size = max(1, min(int(_CHUNK_S / self._mean_s), fair, _CHUNK))
+        return tuple(case for _, case in zip(range(size), self._cases, strict=False))
+
+    def _collect(self, finished: set[Future[Done]]) -> BaseException | None:
+        """Take what is finished; return the error of a worker that was lost."""
+        lost: BaseException | None = None
+        # Those that failed come last, so that nothing that was finished is lost with them.
+        for future in sorted(finished, key=lambda f: _error(f) is not None):
+            chunk, error = self._waiting.pop(future), _error(future)
+            if error is None:
+                self._take(future.result())
+                self._losses = 0
+            elif self._backend.lost(error):
+                self._again.extend(chunk.cases)
+                lost = error
+            else:
+                raise error
+        return lost
+
+    def _take(self, done: Done) -> None:
+        by_number: dict[int, list[CaseResult]] = {}
+        for number, result in done.results:
+            if result.case not in self._entries[number].done:
+                by_number.setdefault(number, []).append(result)
+        for number, results in by_number.items():
+            entry = self._entries[number]
+            entry.done.add(results)
+            self._progress.advance(len(results), entry.name)
+        for number, why in done.broken.items():
+            entry = self._entries[number]
+            entry.broken = entry.broken or why
+            self._progress.tell("submission-failed", submission=entry.name, message=why)
+        for line in done.retried:
+            self._note(line, {number for number, _ in done.results})
+        self._tally.add(done, scored=sum(map(len, by_number.values())))
+        if done.seconds:
+            self._mean_s += 0.3 * (max(sum(done.seconds.values()) / len(done.seconds), 1e-4) - self._mean_s)
+
+    def _replace(self, error: BaseException) -> None:
+        """Get new workers in place of those that were lost, and have done again what they were at."""
+        self._losses += 1
+        self._collect({future for future in self._waiting if future.done() and _error(future) is None})
+        for future, chunk in self._waiting.items():
+            future.cancel()
+            self._again.extend(chunk.cases)
+        self._waiting.clear()
+        lost = {number for _, numbers in self._again for number in numbers}
+        cases = ", ".join(case for case, _ in list(self._again)[:5])
+        line = (
+            f"{len(self._again)} cases ({cases}{' …' if len(self._again) > 5 else ''}): workers were lost, done again"
+        )
+        self._note(line, lost)
+        if self._losses > _LOSSES:
+            raise EvaluatorError(
+                f"Workers were lost {self._losses} times in a row, at the cases {cases}: {type(error).__name__} "
+                f"{error}. See that they have memory enough. What was finished is kept: the same command goes on "
+                "from there."
+            )
+        pause(self._losses)
+        self._backend.open()
+
+    def _note(self, line: str, numbers: set[int]) -> None:
+        self._progress.tell("retried", message=line)
+        self._tally.retried.append(line)
+        for number in numbers:
+            self._entries[number].retried.append(line)
+
+
+def _error(future: Future[Done]) -> BaseException | None:
+    return CancelledError() if future.cancelled() else future.exception()

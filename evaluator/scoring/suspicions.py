@@ -108,30 +108,28 @@ def summarise(looks: Sequence[Look], same_reference: Callable[[str, str], bool])
     return findings
 
 
-def across(digests: Mapping[str, Mapping[str, str]]) -> dict[str, list[Finding]]:
+def across(digests: Mapping[str, Sequence[bytes]], cases: Sequence[str]) -> dict[str, list[Finding]]:
     """Return, for each submission of a run, which others sent the same files.
 
     Args:
-        digests: submission → case → sha256 of the output's file.
+        digests: by submission, the sha256 of each output's file in the order of `cases`, empty where there is none.
+        cases: the ids of all cases.
     """
-    holders: dict[tuple[str, str], list[str]] = {}
-    for submission, files in digests.items():
-        for case, sha256 in files.items():
-            if sha256:
-                holders.setdefault((case, sha256), []).append(submission)
-    shared: dict[str, dict[str, set[str]]] = {}
-    for (case, _), holding in holders.items():
-        for one in holding if len(holding) > 1 else ():
-            for other in holding:
-                if other != one:
-                    shared.setdefault(one, {}).setdefault(case, set()).add(other)
+    shared: dict[str, tuple[list[str], set[str]]] = {}
+    for number, case in enumerate(cases):
+        holders: dict[bytes, list[str]] = {}
+        for submission, files in digests.items():
+            if files[number]:
+                holders.setdefault(files[number], []).append(submission)
+        for holding in holders.values():
+            for one in holding if len(holding) > 1 else ():
+                same, others = shared.setdefault(one, ([], set()))
+                same.append(case)
+                others.update(other for other in holding if other != one)
     findings = {}
-    for submission, cases in shared.items():
-        others = sorted(set().union(*cases.values()))
-        got = f"{len(cases)} of {len(digests[submission])} are byte for byte those of {some(others)}"
-        findings[submission] = [
-            Finding.warning("equals-other", some(list(cases)), "outputs of its own", got, _JUDGE),
-        ]
+    for submission, (same, others) in shared.items():
+        got = f"{len(same)} of {len(cases)} are byte for byte those of {some(sorted(others))}"
+        findings[submission] = [Finding.warning("equals-other", some(same), "outputs of its own", got, _JUDGE)]
     return findings
 
 

@@ -42,6 +42,11 @@ class Split:
         return tuple(self.reader.case_ids())
 
     @cached_property
+    def case_numbers(self) -> Mapping[str, int]:
+        """The place of every case in `case_ids`, by its id."""
+        return {case: number for number, case in enumerate(self.case_ids)}
+
+    @cached_property
     def digest(self) -> str:
         """The data set's digest."""
         return self.reader.digest()

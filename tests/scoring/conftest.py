@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.scoring import running
+from evaluator.scoring import plan
 from evaluator.scoring.jobs import CaseJob, CaseResult, PrecomputedOutputs
 
 
@@ -27,10 +27,12 @@ class Stop:
     def begin(self, total: int, resumed: int) -> None:
         self.total, self.resumed = total, resumed
 
-    def advance(self, count: int) -> None:
+    def advance(self, count: int, submission: str = "") -> None:
         self.left -= count
         if self.left <= 0:
             raise KeyboardInterrupt
+
+    def tell(self, event: str, **facts: object) -> None: ...
 
     def end(self) -> None:
         self.ended = True
@@ -46,7 +48,7 @@ def stop() -> Callable[[int], Stop]:
 def jobs_done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """The (submission, case) of each score that a run computes, as it goes on."""
     done: list[tuple[str, str]] = []
-    real = running.run_case
+    real = plan.run_case
 
     def counted(job: CaseJob) -> dict[int, CaseResult]:
         for provider in job.providers.values():
@@ -56,7 +58,7 @@ def jobs_done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
             done.append((path.name, job.case))
         return real(job)
 
-    monkeypatch.setattr(running, "run_case", counted)
+    monkeypatch.setattr(plan, "run_case", counted)
     return done
 
 

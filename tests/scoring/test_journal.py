@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evaluator.findings import EvaluatorError, Finding
+from evaluator.findings import Finding
 from evaluator.images import Pixels, encode_png
 from evaluator.metrics import Score, State
 from evaluator.results import Store
-from evaluator.scoring import CaseResult, Outcome, running, score
+from evaluator.scoring import CaseResult, Outcome, plan, score
 from evaluator.scoring.jobs import CaseJob
 from evaluator.scoring.journal import Journal
 from evaluator.tasks import Split
@@ -29,6 +29,12 @@ FINDING = Finding.warning("lossy", "a – ü.jpg", "lossless compression", "JPEG
 def result(case: str, value: float = 0.1 + 0.2) -> CaseResult:
     scores = {"psnr.f64": Score(State.OK, value, extra={"crop": value / 3}), "mae": Score(State.FAILED, detail="why")}
     return CaseResult(case, f"{case}.png", "00" * 32, scores, (FINDING,), 480, 0.25)
+
+
+def journal_of(path: Path, *cases: str) -> Journal:
+    journal = Journal(path, "key", "team", {case: number for number, case in enumerate(cases)})
+    journal.open()
+    return journal
 
 
 def undisturbed(outcome: Outcome) -> dict[str, Any]:
@@ -109,10 +115,9 @@ def test_half_a_last_line_is_dropped(tiny: Tiny, boards: Path, stopped: Path, jo
 def test_what_is_written_after_half_a_line_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     for expected, cases in (([], "ab"), (["a"], "cd"), (["a", "c"], "e")):
-        journal = Journal(path, "key", "team")
-        assert list(journal.open()) == expected
-        for case in cases:
-            journal.append(result(case))
+        journal = journal_of(path, *"abcde")
+        assert list(journal) == expected
+        journal.add([result(case) for case in cases])
         journal.close()
         path.write_bytes(path.read_bytes()[:-40])  # as after a power cut
 
@@ -212,18 +217,18 @@ class AtOnce(Executor):
 def test_what_was_finished_is_kept_though_another_case_of_the_batch_failed(
     tiny: Tiny, boards: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = running.run_case
+    real = plan.run_case
 
     def shaky(job: CaseJob) -> dict[int, CaseResult]:
         if job.case == "a-2":
             raise RuntimeError("a fault of the program")
         return real(job)
 
-    monkeypatch.setattr(running, "run_case", shaky)
+    monkeypatch.setattr(plan, "run_case", shaky)
     with pytest.raises(RuntimeError, match="a fault of the program"):
         score([tiny.outputs("team")], tiny.split, leaderboards=boards, executor=AtOnce())
     kept = {json.loads(line)["case"] for line in path.read_text().splitlines()[1:]}
-    assert kept == {"a-1", "b-1", "b-9"}  # the first batch but the one that failed
+    assert kept == {"a-1", "b-1"}  # the first batch but the one that failed
 
 
 def test_a_changed_baseline_starts_anew(
@@ -245,48 +250,76 @@ def test_a_changed_baseline_starts_anew(
 
 def test_a_run_beside_another_on_the_same_submission_is_refused(tiny: Tiny, boards: Path, path: Path) -> None:
     folder = tiny.outputs("team")
-    other = Journal(path, "key", "team")
-    other.open()
-    with pytest.raises(EvaluatorError, match="Another run is scoring team"):
-        score([folder], tiny.split, leaderboards=boards)
+    other = journal_of(path)
+    (refused, scored) = score([folder, tiny.outputs("second")], tiny.split, leaderboards=boards)
+    assert "Another run is scoring team" in refused.message
+    assert refused.card is None
+    assert scored.card is not None
     other.close()
     assert score([folder], tiny.split, leaderboards=boards)[0].card is not None
 
 
 def test_results_come_back_from_the_journal_as_they_were(tmp_path: Path) -> None:
     written = {case: result(case, value) for case, value in (("a", 0.1 + 0.2), ("b/1", 5e-324), ("ü", -0.0))}
-    journal = Journal(tmp_path / "deep" / "j.jsonl", "key", "team")
-    assert journal.open() == {}
-    for one in written.values():
-        journal.append(one)
+    path = tmp_path / "deep" / "j.jsonl"
+    journal = journal_of(path, *written)
+    assert len(journal) == 0
+    journal.add(list(written.values()))
+    assert dict(journal) == written
     journal.close()
-    again = Journal(journal.path, "key", "team")
-    assert again.open() == written
+    again = journal_of(path, *written)
+    assert dict(again) == written
+    assert list(again.in_order(["ü", "a"])) == [written["ü"], written["a"]]
     again.close()
 
 
-def test_a_case_stands_in_the_file_before_the_run_goes_on(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "j.jsonl", "key", "team")
+def test_a_case_that_was_scored_again_counts_once_with_its_last_result(tmp_path: Path) -> None:
+    journal = journal_of(tmp_path / "j.jsonl", "a", "b")
+    journal.add([result("a", 1.0), result("b")])
+    journal.forget("a")
+    assert (list(journal), len(journal)) == (["b"], 1)
+    with pytest.raises(KeyError):
+        journal["a"]
+    journal.add([result("a", 2.0)])
+    journal.close()
+    again = journal_of(tmp_path / "j.jsonl", "a", "b", "c")
+    assert len(again) == 2
+    assert again["a"].scores["psnr.f64"].value == 2.0
+    again.close()
+
+
+def test_a_journal_without_a_name_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    journal = Journal(None, "", "team", {"a": 0})
     journal.open()
-    journal.append(result("a"))
-    lines = journal.path.read_text().splitlines()
+    journal.add([result("a")])
+    assert journal["a"] == result("a")
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_case_stands_in_the_file_before_the_run_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    journal = journal_of(path, "a")
+    journal.add([result("a")])
+    lines = path.read_text().splitlines()
     assert json.loads(lines[-1])["case"] == "a"
     journal.close()
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n", b"\xff\xfe\n", b"{}\n", b"null\n", b'{"journal": 1, "key": "other"}\n', b'{"journal": 1}']
-    + [b'{"journal": 1, "key": "key"}\n' + line + b"\n" for line in (b"5", b"[]", b"null", b"{}", b'{"scores": 3}')],
+    [b"", b"\n", b"\xff\xfe\n", b"{}\n", b"null\n", b'{"journal": 3, "key": "other"}\n', b'{"journal": 3}']
+    + [b'{"journal": 3, "key": "key"}\n' + line + b"\n" for line in (b"5", b"[]", b"null", b"{}", b'{"scores": 3}')],
 )
 def test_what_is_no_journal_of_this_run_is_started_anew(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "j.jsonl"
     path.write_bytes(content)
-    journal = Journal(path, "key", "team")
-    assert journal.open() == {}
-    journal.append(result("a"))
+    journal = journal_of(path, "a")
+    assert len(journal) == 0
+    journal.add([result("a")])
     journal.close()
     assert [json.loads(line).get("case") for line in path.read_text().splitlines()] == [None, "a"]
-    again = Journal(path, "key", "team")
-    assert set(again.open()) == {"a"}
+    again = journal_of(path, "a")
+    assert set(again) == {"a"}
     again.close()

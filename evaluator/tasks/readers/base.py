@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import ImageProblem, Pixels, decode
+from evaluator.patience import patiently
 
 
 class Reader(Protocol):
@@ -65,7 +66,7 @@ def read_pinned(folder: Path, name: str, manifest: Mapping[str, str] | None) -> 
         EvaluatorError: it is missing, unreadable, or another file than the published one.
     """
     try:
-        data = (folder / name).read_bytes()
+        data = patiently((folder / name).read_bytes, name)
     except OSError as error:
         finding = Finding.error(
             "data-missing", name, "a readable file", str(error.strerror), "Get the data set again; see `tasks show`."

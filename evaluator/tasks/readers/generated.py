@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import ImageProblem, Pixels, decode, encode_npy, encode_png, pixels_digest
+from evaluator.patience import patiently
 from evaluator.tasks.manifests import format_manifest, manifest_digest
 from evaluator.tasks.readers.base import as_mask, natural_key
 
@@ -54,7 +55,8 @@ class GeneratedReader:
 
     def _decode(self, name: str) -> Pixels:
         file = self.folder / f"{name}.png"
-        return decode((file if file.exists() else file.with_suffix(".npy")).read_bytes())
+        file = file if file.exists() else file.with_suffix(".npy")
+        return decode(patiently(file.read_bytes, name))
 
     def _generate(self) -> None:
         """Make all cases, compare them with the manifest, and put them in place in one step."""

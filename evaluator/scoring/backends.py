@@ -1,0 +1,230 @@
+"""Who does the jobs of a run: threads, processes or a Dask cluster, all of them `concurrent.futures.Executor`s."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from typing import Any, Literal, Protocol, TypeVar
+
+from evaluator.findings import EvaluatorError
+from evaluator.metrics.lpips_net import limit_threads
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+Kind = Literal["threads", "processes", "dask"]
+KINDS: tuple[Kind, ...] = ("threads", "processes", "dask")
+_CONNECT_S = 60.0
+"""How long a scheduler, or a first worker, is waited for."""
+
+
+class Backend(Protocol):
+    """Who does the jobs."""
+
+    def open(self) -> None:
+        """Get ready; also after the workers were lost.
+
+        Raises:
+            EvaluatorError: it cannot.
+        """
+        ...
+
+    @property
+    def parallel(self) -> int:
+        """Jobs that are done at a time."""
+        ...
+
+    def submit(self, function: Callable[[Given], Result], job: Given, *, model: bool) -> Future[Result]:
+        """Ask for a job.
+
+        Args:
+            function: what does it.
+            job: what it is given.
+            model: whether a model is run in it.
+        """
+        ...
+
+    def lost(self, error: BaseException) -> bool:
+        """Tell whether an error says that workers are gone, and nothing of the job."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more is asked; what was not begun is dropped."""
+        ...
+
+
+class GivenExecutor:
+    """An executor of somebody else, who shuts it down."""
+
+    def __init__(self, executor: Executor, parallel: int) -> None:
+        self._executor = executor
+        self.parallel = parallel
+
+    def open(self) -> None:
+        """See `Backend`."""
+
+    def submit(self, function: Callable[[Given], Result], job: Given, *, model: bool) -> Future[Result]:
+        """See `Backend`."""
+        return self._executor.submit(function, job)
+
+    def lost(self, error: BaseException) -> bool:
+        """See `Backend`: there is no way to get others."""
+        return False
+
+    def close(self) -> None:
+        """See `Backend`."""
+
+
+class Threads:
+    """Threads of this process: the metrics let go of Python's lock, outputs are decoded in processes anyhow."""
+
+    def __init__(self, workers: int) -> None:
+        self.parallel = workers
+        self._pool: ThreadPoolExecutor | None = None
+        self._before = 0
+
+    def open(self) -> None:
+        """See `Backend`."""
+        import cv2
+
+        self._before = cv2.getNumThreads()
+        cv2.setNumThreads(1)  # the workers are the parallelism
+        limit_threads(1)
+        self._pool = ThreadPoolExecutor(self.parallel, thread_name_prefix="score")
+
+    def submit(self, function: Callable[[Given], Result], job: Given, *, model: bool) -> Future[Result]:
+        """See `Backend`."""
+        assert self._pool is not None  # noqa: S101 - opened first
+        return self._pool.submit(function, job)
+
+    def lost(self, error: BaseException) -> bool:
+        """See `Backend`."""
+        return False
+
+    def close(self) -> None:
+        """See `Backend`."""
+        import cv2
+
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+            cv2.setNumThreads(self._before)
+            limit_threads(None)
+
+
+class Processes:
+    """Processes on this machine, started anew where one was killed."""
+
+    def __init__(self, workers: int) -> None:
+        self.parallel = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def open(self) -> None:
+        """See `Backend`."""
+        self.close()
+        # Not forked: threads and compiled code of this process would be copied in mid-work.
+        self._pool = ProcessPoolExecutor(self.parallel, mp_context=multiprocessing.get_context("spawn"))
+
+    def submit(self, function: Callable[[Given], Result], job: Given, *, model: bool) -> Future[Result]:
+        """See `Backend`."""
+        assert self._pool is not None  # noqa: S101 - opened first
+        return self._pool.submit(function, job)
+
+    def lost(self, error: BaseException) -> bool:
+        """See `Backend`."""
+        return isinstance(error, BrokenProcessPool)
+
+    def close(self) -> None:
+        """See `Backend`."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+
+class Dask:
+    """A Dask cluster: one that runs already, or one of this machine's processes."""
+
+    def __init__(self, workers: int, scheduler: str = "", resources: Mapping[str, float] | None = None) -> None:
+        """Prepare.
+
+        Args:
+            workers: processes, where no scheduler is named.
+            scheduler: its address, `tcp://HOST:PORT`, or a scheduler file; empty: a cluster on this machine.
+            resources: what a worker must offer to run models (`GPU=1`); scoring asks for nothing.
+        """
+        self._workers, self._scheduler, self._resources = workers, scheduler, dict(resources or {})
+        self._client: Any = None
+        self._cluster: Any = None
+        self._executors: dict[bool, Executor] = {}
+
+    def open(self) -> None:
+        """See `Backend`."""
+        self.close()
+        try:
+            import distributed
+        except ImportError:
+            raise EvaluatorError("--executor dask needs: pip install 'restoration-evaluator[dask]'.") from None
+        library: Any = distributed  # half of it has no types
+        where = self._scheduler or "this machine"
+        try:
+            if not self._scheduler:
+                self._cluster = library.LocalCluster(
+                    n_workers=self._workers, threads_per_worker=1, dashboard_address=None, resources=self._resources
+                )
+            named = {"scheduler_file": self._scheduler} if self._scheduler.endswith(".json") else {}
+            address = {} if named else {"address": self._cluster or self._scheduler}
+            self._client = library.Client(**named, **address, timeout=_CONNECT_S)
+            self._client.wait_for_workers(1, timeout=_CONNECT_S)
+        except (OSError, ValueError, TimeoutError) as error:
+            self.close()
+            raise EvaluatorError(
+                f"No Dask workers can be had from {where} within {_CONNECT_S:g} s: {error or type(error).__name__}. "
+                "See that the scheduler runs and has workers; what was finished is kept."
+            ) from None
+        self._executors = {
+            False: self._client.get_executor(pure=False),
+            True: self._client.get_executor(pure=False, **({"resources": self._resources} if self._resources else {})),
+        }
+
+    @property
+    def parallel(self) -> int:
+        """See `Backend`: workers may come and go."""
+        with suppress(OSError, ValueError):
+            return max(1, int(sum(self._client.nthreads().values())))
+        return 1
+
+    def submit(self, function: Callable[[Given], Result], job: Given, *, model: bool) -> Future[Result]:
+        """See `Backend`."""
+        return self._executors[model].submit(function, job)
+
+    def lost(self, error: BaseException) -> bool:
+        """See `Backend`: Dask gives lost jobs to other workers itself, and cancels them where the scheduler is gone."""
+        from distributed import KilledWorker
+
+        return isinstance(error, CancelledError | KilledWorker) or type(error).__module__.startswith("distributed.")
+
+    def close(self) -> None:
+        """See `Backend`."""
+        self._executors = {}
+        for held in (self._client, self._cluster):
+            if held is not None:
+                with suppress(OSError, TimeoutError):
+                    held.close(timeout=5)
+        self._client = self._cluster = None
+
+
+def backend(
+    kind: Kind, workers: int, *, scheduler: str = "", resources: Mapping[str, float] | None = None
+) -> Threads | Processes | Dask:
+    """Return a backend by its name; see the classes for the arguments."""
+    if kind == "dask":
+        return Dask(workers, scheduler, resources)
+    return Threads(workers) if kind == "threads" else Processes(workers)
+
+
+def pause(attempt: int) -> None:
+    """Wait before workers are asked for again, longer each time."""
+    time.sleep(min(0.5 * 2**attempt, 10.0))
