@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
-import numpy as np
 import pytest
 
-from evaluator.images import encode_png
-from support import CASES, TOML, Run, Tiny
+from support import Run, Tiny, make_tiny
 
 # Nothing is asserted by a clock, and a run says the same twice; HYPOTHESIS_PROFILE=explore looks for new examples.
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
@@ -25,21 +23,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 @pytest.fixture
 def tiny(tmp_path: Path) -> Tiny:
     """A tiny task with data."""
-    references, inputs = {}, {}
-    for number, case in enumerate(CASES):
-        random = np.random.default_rng(100 + number)
-        rows, columns = np.mgrid[0:20, 0:24]
-        base = (rows * 6 + columns * 4 + 20)[:, :, None] + np.array([0, 15, 30])
-        clean = np.clip(base + random.integers(-10, 11, (20, 24, 3)), 0, 255).astype(np.uint8)
-        references[case] = clean
-        inputs[case] = np.clip(clean + random.integers(-30, 31, clean.shape), 0, 255).astype(np.uint8)
-        for folder, image in (("in", inputs[case]), ("ref", clean)):
-            path = tmp_path / "tiny" / folder / f"{case}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encode_png(image))
-    toml = tmp_path / "tiny.toml"
-    toml.write_text(TOML, encoding="utf-8")
-    return Tiny(tmp_path, toml, references, inputs)
+    return make_tiny(tmp_path)
 
 
 @pytest.fixture(scope="session")

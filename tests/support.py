@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -89,6 +89,25 @@ class Tiny:
             noisy = np.clip(clean + noise, 0, 255).astype(np.uint8)
             (folder / f"{case}.png").write_bytes(encode_png(noisy))
         return folder
+
+
+def make_tiny(root: Path, cases: Sequence[str] = CASES) -> Tiny:
+    """Write the data of a task of 24×20 cases, and the task."""
+    references, inputs = {}, {}
+    for number, case in enumerate(cases):
+        random = np.random.default_rng(100 + number)
+        rows, columns = np.mgrid[0:20, 0:24]
+        base = (rows * 6 + columns * 4 + 20)[:, :, None] + np.array([0, 15, 30])
+        clean = np.clip(base + random.integers(-10, 11, (20, 24, 3)), 0, 255).astype(np.uint8)
+        references[case] = clean
+        inputs[case] = np.clip(clean + random.integers(-30, 31, clean.shape), 0, 255).astype(np.uint8)
+        for folder, image in (("in", inputs[case]), ("ref", clean)):
+            path = root / "tiny" / folder / f"{case}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode_png(image))
+    toml = root / "tiny.toml"
+    toml.write_text(TOML.replace("count = 5", f"count = {len(cases)}"), encoding="utf-8")
+    return Tiny(root, toml, references, inputs)
 
 
 def save_mat73(path: Path, build: Callable[[Any], None]) -> Path:

@@ -84,7 +84,8 @@ def table(
     Scorecards in the folder of results are taken as they are; the others are made first. Networks without weights are
     listed with what `evaluate profile NAME --task TASK` has counted.
     """
-    from evaluator.cli.output import RunProgress, print_json, print_table
+    from evaluator.cli.output import print_json, print_table
+    from evaluator.cli.progress import RunProgress
     from evaluator.findings import EvaluatorError
     from evaluator.results import Store
     from evaluator.scoring import all_baselines, overview, score

@@ -30,7 +30,8 @@ def command(
     submissions: tuple[Path, ...],
 ) -> None:
     """Say everything that scoring would find wrong with a submission, without scoring it."""
-    from evaluator.cli.output import RunProgress, print_findings, print_json, say
+    from evaluator.cli.output import print_findings, print_json, say
+    from evaluator.cli.progress import RunProgress
     from evaluator.findings import Severity
     from evaluator.scoring import Permissions, check
     from evaluator.tasks import load_task

@@ -78,7 +78,8 @@ def lint_command(*, task: str, split: str | None, data: Path | None, output_form
     """
     from dataclasses import asdict
 
-    from evaluator.cli.output import RunProgress, print_findings, print_json
+    from evaluator.cli.output import print_findings, print_json
+    from evaluator.cli.progress import RunProgress
     from evaluator.tasks import lint_pairs, load_task
 
     opened = load_task(task).split(split, data)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from evaluator.scoring import Backend
     from evaluator.tasks import Task
 
 task = click.option("--task", required=True, metavar="TASK", help="A task's id (see `evaluate tasks`) or a .toml file.")
@@ -123,6 +124,84 @@ def scoring(command: Callable[..., None]) -> Callable[..., None]:
     ):
         command = option(command)
     return command
+
+
+executor = click.option(
+    "--executor",
+    type=click.Choice(["threads", "processes", "dask"]),
+    default="threads",
+    show_default=True,
+    help="What the workers are. The digits do not depend on it.",
+)
+scheduler = click.option(
+    "--scheduler",
+    default="",
+    metavar="ADDRESS",
+    help="With --executor dask: tcp://HOST:PORT or a scheduler file, FILE.json. Else a cluster on this machine.",
+)
+
+
+def _resources(_context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
+    found = {}
+    for value in values:
+        name, _, number = value.partition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            raise click.BadParameter(f"{value!r} is not NAME=NUMBER, such as GPU=1", param=option) from None
+    return found
+
+
+resources = click.option(
+    "--resources",
+    multiple=True,
+    metavar="NAME=N",
+    callback=_resources,
+    help="With --executor dask: what a worker must offer to run models, such as GPU=1. Scoring asks for nothing.",
+)
+
+
+def _log_as(_context: click.Context, _option: click.Parameter, value: str) -> None:
+    from evaluator.cli.output import log_as
+
+    log_as(value)
+
+
+log = click.option(
+    "--log",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_log_as,
+    help="What is said on standard error: text, or JSON events, one a line.",
+)
+report = click.option(
+    "--report", is_flag=True, help="Say at the end where the time went: stages, references kept, slowest cases."
+)
+
+
+def running(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of how jobs are run."""
+    for option in reversed((executor, scheduler, resources, log, report)):
+        command = option(command)
+    return command
+
+
+def backend(kind: str, count: int | None, scheduler_address: str, needed: dict[str, float]) -> Backend:
+    """Return what does the jobs.
+
+    Raises:
+        EvaluatorError: an option of Dask is given without it.
+    """
+    from evaluator import scoring
+    from evaluator.findings import EvaluatorError
+
+    if kind != "dask" and (scheduler_address or needed):
+        raise EvaluatorError("--scheduler and --resources are for Dask: add --executor dask.")
+    (chosen,) = (known for known in scoring.KINDS if known == kind)
+    return scoring.backend(chosen, worker_count(count), scheduler=scheduler_address, resources=needed)
 
 
 def worker_count(given: int | None) -> int:

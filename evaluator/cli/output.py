@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
 from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,12 +16,33 @@ if TYPE_CHECKING:
     from evaluator.ranking import Board, Table
 
 _FILES_LISTED = 8
-_LOG_EVERY_S = 10.0
+
+
+_log: dict[str, str] = {"format": "text"}
+
+
+def log_as(format_: str) -> None:
+    """Say what messages are written as from now on: `text`, or `json`, one object a line."""
+    _log["format"] = format_
+
+
+def logs_json() -> bool:
+    """Tell whether messages are written as JSON."""
+    return _log["format"] == "json"
 
 
 def say(text: str) -> None:
     """Print a message for people to standard error."""
-    click.echo(safe(text), err=True)
+    if logs_json():
+        log("message", message=text)
+    else:
+        click.echo(safe(text), err=True)
+
+
+def log(event: str, **facts: object) -> None:
+    """Print what happened to standard error as one line of JSON, with the time."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    click.echo(json.dumps({"time": now, "event": event, **facts}, allow_nan=False), err=True)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
@@ -96,52 +116,3 @@ def print_whole(table: Table) -> None:
     print_table(table.heads, table.texts(), text=text, title=table.title)
     for note in table.notes:
         click.echo(safe(note))
-
-
-class RunProgress:
-    """A progress bar on a terminal, a plain line now and then in a log; on standard error."""
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._bar: Any = None
-        self._total = self._done = 0
-        self._last = 0.0
-
-    def begin(self, total: int, resumed: int) -> None:
-        """See `evaluator.scoring.Progress`."""
-        self._total, self._done, self._last = total, resumed, time.monotonic()
-        if resumed:
-            say(f"{self._label}: going on with {resumed} of {total} case scores from a run that was stopped.")
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._bar.start()
-            self._bar.add_task(self._label, total=total, completed=resumed)
-
-    def tell(self, event: str, **facts: object) -> None:
-        """See `evaluator.scoring.Progress`."""
-        if event == "retried":
-            say(f"{self._label}: {facts['message']}")
-
-    def advance(self, count: int, submission: str = "") -> None:
-        """See `evaluator.scoring.Progress`."""
-        self._done += count
-        if self._bar is not None:
-            self._bar.advance(self._bar.task_ids[0], count)
-        elif time.monotonic() - self._last > _LOG_EVERY_S:
-            self._last = time.monotonic()
-            say(f"{self._label}: {self._done} of {self._total} case scores")
-
-    def end(self) -> None:
-        """See `evaluator.scoring.Progress`."""
-        if self._bar is not None:
-            self._bar.stop()

@@ -11,6 +11,7 @@ from evaluator.cli import options
 
 @click.command("rescore", short_help="Score kept outputs again by new metrics or versions; no model is run.")
 @options.scoring
+@options.running
 @click.option("--all", "everything", is_flag=True, help="Also those that are by the rules of now already.")
 @click.argument("submissions", nargs=-1, metavar="[ID...]")
 def command(
@@ -20,6 +21,10 @@ def command(
     data: Path | None,
     leaderboards: Path,
     workers: int | None,
+    executor: str,
+    scheduler: str,
+    resources: dict[str, float],
+    report: bool,
     accept_partial: bool,
     trust: tuple[str, ...],
     everything: bool,
@@ -31,11 +36,12 @@ def command(
     The outputs of models are those kept in `outputs/` of the folder of results; a team's are read from where they were.
     They must be the ones that were scored, by sha256; else the scorecard stays as it is. No model is run.
     """
-    from evaluator.cli.output import RunProgress, print_findings, print_json, print_table, say
+    from evaluator.cli.output import print_findings, print_json, print_table, say
+    from evaluator.cli.progress import RunProgress, print_report
     from evaluator.findings import EvaluatorError
     from evaluator.ranking import who_moved
     from evaluator.results import Store
-    from evaluator.scoring import Permissions, rescore
+    from evaluator.scoring import Permissions, Tally, rescore
     from evaluator.tasks import load_task
 
     chosen = load_task(task)
@@ -47,15 +53,18 @@ def command(
     # Read first: a damaged file must be said before scorecards are replaced.
     costs, opinions = store.read_costs(chosen.id), store.read_opinions(chosen.id, opened.name)
     earlier = store.read_moves(chosen.id, opened.name)
+    tally = Tally()
     found = rescore(
         opened,
         submissions,
         leaderboards=leaderboards,
         everything=everything,
-        workers=options.worker_count(workers),
+        executor=options.backend(executor, workers, scheduler, resources),
         progress=RunProgress(f"{chosen.id}/{opened.name}"),
         permissions=Permissions(accept_partial, frozenset(trust)),
+        tally=tally,
     )
+    print_report(tally, wanted=report)
     for one in found:
         if one.state == "refused":
             say(f"{one.submission}: not scored again. {one.why}")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("score", short_help="Score submissions on a task (the default verb).")
 @options.scoring
+@options.running
 @click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SUBMISSION...")
 def command(
     *,
@@ -23,6 +24,10 @@ def command(
     data: Path | None,
     leaderboards: Path,
     workers: int | None,
+    executor: str,
+    scheduler: str,
+    resources: dict[str, float],
+    report: bool,
     accept_partial: bool,
     trust: tuple[str, ...],
     output_format: str,
@@ -34,23 +39,27 @@ def command(
     .csv, or a baseline's folder. Scorecards are written to the folder of results; a run that was stopped goes on where
     it was.
     """
-    from evaluator.cli.output import RunProgress, print_board, print_findings, print_json, say
+    from evaluator.cli.output import print_board, print_findings, print_json, say
+    from evaluator.cli.progress import RunProgress, print_report
     from evaluator.ranking import rank
     from evaluator.results import Store
-    from evaluator.scoring import Permissions, score
+    from evaluator.scoring import Permissions, Tally, score
     from evaluator.tasks import load_task
 
     chosen = load_task(task)
     opened = chosen.split(split, data)
     paths = options.submission_paths(submissions, chosen.id)
+    tally = Tally()
     outcomes = score(
         paths,
         opened,
         leaderboards=leaderboards,
-        workers=options.worker_count(workers),
+        executor=options.backend(executor, workers, scheduler, resources),
         permissions=Permissions(accept_partial, frozenset(trust)),
-        progress=RunProgress(f"{chosen.id}/{opened.name}"),
+        progress=RunProgress(f"{chosen.id}/{opened.name}", len(paths), len(opened.case_ids)),
+        tally=tally,
     )
+    print_report(tally, wanted=report)
     for outcome in outcomes:
         if outcome.message:
             say(f"{outcome.path}: not scored. {outcome.message}")

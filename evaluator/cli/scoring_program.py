@@ -22,7 +22,8 @@ def main(given: Path, output: Path) -> int:
     """Score the submission in `given/res` and say what became of it, as `evaluate` does; return the exit status."""
     from evaluator.bundle import score_upload
     from evaluator.cli.options import worker_count
-    from evaluator.cli.output import RunProgress, print_board, print_findings, say
+    from evaluator.cli.output import print_board, print_findings, say
+    from evaluator.cli.progress import RunProgress
     from evaluator.findings import EvaluatorError
 
     try:

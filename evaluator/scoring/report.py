@@ -19,6 +19,8 @@ class Tally:
     """What a run counts as it goes on; its size does not grow with the cases."""
 
     stages: Stages = field(default_factory=Stages)
+    workers: int = 0
+    """At the start of the run."""
     references: int = 0
     """References read and prepared."""
     scored: int = 0
@@ -38,13 +40,13 @@ class Tally:
             if len(self._slowest) > _SLOWEST:
                 heapq.heappop(self._slowest)
 
-    def report(self, parallel: int) -> Report:
+    def report(self) -> Report:
         """Return the report of the run up to now."""
         seconds = time.perf_counter() - self.begun
         slowest = {case: round(s, 4) for s, case in sorted(self._slowest, reverse=True)}
         return Report(
             seconds=round(seconds, 3),
-            workers=parallel,
+            workers=self.workers,
             scores=self.scored,
             scores_per_s=round(self.scored / seconds, 3) if seconds else 0.0,
             stages={name: round(s, 4) for name, s in self.stages.seconds.items()},

@@ -83,6 +83,7 @@ def rescore(
     executor: Executor | Backend | None = None,
     progress: Progress | None = None,
     permissions: Permissions = NONE,
+    tally: Tally | None = None,
 ) -> list[Rescored]:
     """Score kept outputs again by the rules of now, and replace the scorecards.
 
@@ -99,6 +100,7 @@ def rescore(
         executor: where jobs run: see `score`.
         progress: told how the run goes on.
         permissions: what the operator allows beyond what the sandbox proved.
+        tally: counts where the time goes; for a report.
 
     Returns:
         One a submission, sorted by id.
@@ -139,7 +141,7 @@ def rescore(
                 isolation=opener.isolation,
                 backend=backend_of(executor, workers),
                 progress=progress or Silent(),
-                tally=Tally(),
+                tally=tally or Tally(),
             )
             for work in kept:
                 name = work.name

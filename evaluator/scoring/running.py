@@ -161,6 +161,7 @@ def run_jobs(
         try:
             if entries:
                 backend.open()
+                tally.workers = backend.parallel
             for group in _groups(entries):
                 _Pass(entries, group, shared, backend, progress=progress, tally=tally).run()
                 for number in group:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import unicodedata
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluator.cli.output import RunProgress, print_findings, print_json, print_table, say
+from evaluator.cli.output import print_findings, print_json, print_table, say
 from evaluator.findings import Finding
 from evaluator.text import safe
 
@@ -113,38 +112,3 @@ def test_a_thousand_findings_are_few_lines_that_say_how_many_more_there_are(
 def test_names_in_findings_are_safe(capsys: pytest.CaptureFixture[str]) -> None:
     print_findings([error("a\x1b]0;owned\x07.png")])
     assert "\\u001b]0;owned\\u0007.png" in capsys.readouterr().err
-
-
-def test_progress_in_a_log_writes_no_line_for_each_case(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = iter(range(0, 1000, 1))
-    monkeypatch.setattr("evaluator.cli.output.time.monotonic", lambda: next(clock))
-    progress = RunProgress("tiny/five")
-    progress.begin(100, 40)
-    for _ in range(60):
-        progress.advance(1)
-    progress.end()
-    out, err = capsys.readouterr()
-    lines = err.splitlines()
-    assert out == ""
-    assert "going on with 40 of 100" in lines[0]
-    assert 1 < len(lines) <= 7  # one a ten seconds, not one a case
-    assert "\r" not in err
-    assert "\x1b" not in err
-
-
-def test_progress_on_a_terminal_is_a_bar_on_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    screen, out = Terminal(), io.StringIO()
-    monkeypatch.setattr("sys.stderr", screen)
-    monkeypatch.setattr("sys.stdout", out)
-    progress = RunProgress("tiny/five")
-    progress.begin(10, 0)
-    progress.advance(10)
-    progress.end()
-    assert "tiny/five" in screen.getvalue()
-    assert out.getvalue() == ""

@@ -115,7 +115,7 @@ def test_pair_that_the_manifest_lacks_is_refused(tiny: Tiny, pairs_spec: Any) ->
     reader = FilesReader(pairs_spec(), folder, manifest)
     found = [(f.code, f.file, f.expected) for f in reader.verify()]
     assert found == [("data-digest", f"{role}/b-8.png", "a file of the published set") for role in ("in", "ref")]
-    with pytest.raises(EvaluatorError, match=r"b-8\.png is not the published file"):
+    with pytest.raises(EvaluatorError, match=r"b-8\.png is not the file that belongs"):
         reader.inputs("b-8")["input"]
 
 

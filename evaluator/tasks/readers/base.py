@@ -80,9 +80,9 @@ def read_pinned(folder: Path, name: str, manifest: Mapping[str, str] | None) -> 
                 name,
                 f"sha256 {manifest[name]}" if name in manifest else "a file of the published set",
                 got,
-                "Get the published file; scores would not be comparable.",
+                "Get the published file, or run again if it was changed meanwhile; scores would not be comparable.",
             )
-            raise EvaluatorError(f"{folder / name} is not the published file.", [finding])
+            raise EvaluatorError(f"{folder / name} is not the file that belongs to the data set.", [finding])
     return data
 
 

@@ -92,7 +92,17 @@ class FilesReader:
         return list(self._files)
 
     def _read(self, case_id: str, role: str) -> Pixels:
-        return read_pixels(self.folder, self._files[case_id][role], self.manifest)
+        return read_pixels(self.folder, self._files[case_id][role], self._pins)
+
+    @cached_property
+    def _seen(self) -> Mapping[str, str]:
+        """The sha256 of each file, where no manifest says what they must be."""
+        return {n: hashlib.sha256(read_pinned(self.folder, n, None)).hexdigest() for n in self.files()}
+
+    @property
+    def _pins(self) -> Mapping[str, str] | None:
+        # A run's digest is of all files as they were then; whatever it reads later must be the same.
+        return self.manifest if self.manifest is not None else self.__dict__.get("_seen")
 
     def inputs(self, case_id: str) -> dict[str, Pixels]:
         """See `Reader`."""
@@ -136,7 +146,7 @@ class FilesReader:
         """See `Reader`: of the manifest where there is one, else of all files, which are read for it."""
         if self.manifest is not None:
             return manifest_digest(self.manifest)
-        return manifest_digest({n: hashlib.sha256(read_pinned(self.folder, n, None)).hexdigest() for n in self.files()})
+        return manifest_digest(self._seen)
 
     def files(self) -> list[str]:
         """See `Reader`."""

@@ -1,0 +1,215 @@
+"""Threads, processes and Dask: the same digits, and workers that are lost are replaced."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluator.findings import EvaluatorError
+from evaluator.runners.sandbox import isolation
+from evaluator.scoring import Outcome, Tally, backend, plan, score
+from evaluator.scoring.backends import Processes, Threads
+from evaluator.scoring.plan import Plan, SharedPlan
+from evaluator.scoring.running import Silent
+from support import Tiny, make_tiny
+
+MANY = [f"c-{number}" for number in range(40)]
+OF_THE_RUN = {"started", "wall_time_s", "retried"}
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A task of forty cases."""
+    return make_tiny(tmp_path_factory.mktemp("many"), MANY)
+
+
+@pytest.fixture(scope="module")
+def team(many: Tiny) -> Path:
+    """A submission to it."""
+    return many.outputs("team")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(many: Tiny, team: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], bytes]:
+    """What one thread makes of it: the scorecard but for times, and the per-case table."""
+    boards = tmp_path_factory.mktemp("quiet") / "boards"
+    return told(score([team], many.split, leaderboards=boards)[0], boards)
+
+
+def told(outcome: Outcome, boards: Path) -> tuple[dict[str, Any], bytes]:
+    assert outcome.card is not None, outcome.message
+    card = outcome.card.model_dump(exclude=OF_THE_RUN)
+    card["submission"].pop("source")  # relative to the folder of results
+    return card, (boards / "tiny/five/team/cases.csv").read_bytes()
+
+
+class AtFirst(Silent):
+    """Does something once, when the first case is finished."""
+
+    def __init__(self, act: Any) -> None:
+        self.act: Any = act
+        self.said: list[str] = []
+
+    def advance(self, count: int, submission: str = "") -> None:
+        act, self.act = self.act, lambda: None
+        act()
+
+    def tell(self, event: str, **facts: object) -> None:
+        self.said.append(f"{event}: {facts}")
+
+
+def kill_a_worker() -> None:
+    process = multiprocessing.active_children()[0]
+    assert process.pid
+    os.kill(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_processes_give_the_digits_of_a_thread(
+    many: Tiny, team: Path, undisturbed: object, tmp_path: Path, workers: int
+) -> None:
+    (outcome,) = score([team], many.split, leaderboards=tmp_path, executor=backend("processes", workers))
+    assert told(outcome, tmp_path) == undisturbed
+
+
+def test_a_killed_process_is_replaced_and_no_case_is_lost(
+    many: Tiny, team: Path, undisturbed: object, tmp_path: Path
+) -> None:
+    progress, tally = AtFirst(kill_a_worker), Tally()
+    (outcome,) = score(
+        [team], many.split, leaderboards=tmp_path, executor=backend("processes", 2), progress=progress, tally=tally
+    )
+    assert told(outcome, tmp_path) == undisturbed
+    assert outcome.card is not None
+    (line,) = outcome.card.retried
+    assert "workers were lost, done again" in line
+    assert tally.report().retried == (line,)
+    assert tally.scored == len(MANY), "a case was scored twice, or not at all"
+    assert [s.split(":")[0] for s in progress.said] == ["retried", "submission-finished"]
+
+
+class Deadly(Processes):
+    """Loses every job, as a machine without memory would."""
+
+    def submit(self, function: Any, job: Any, *, model: bool) -> Future[Any]:
+        return super().submit(os._exit, 1, model=model)
+
+
+def test_workers_that_are_lost_over_and_over_end_the_run(
+    many: Tiny, team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaluator.scoring.running.pause", lambda attempt: None)
+    with pytest.raises(EvaluatorError, match=r"lost 6 times in a row, at the cases c-0.*goes on from there"):
+        score([team], many.split, leaderboards=tmp_path, executor=Deadly(1))
+    (outcome,) = score([team], many.split, leaderboards=tmp_path)
+    assert outcome.card is not None
+
+
+def test_somebody_elses_executor_is_used_and_left_running(
+    many: Tiny, team: Path, undisturbed: object, tmp_path: Path
+) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        (outcome,) = score([team], many.split, leaderboards=tmp_path, executor=pool, workers=2)
+        assert pool.submit(int, 1).result() == 1
+    assert told(outcome, tmp_path) == undisturbed
+
+
+def test_one_submission_that_breaks_the_harness_costs_the_others_nothing(
+    many: Tiny, team: Path, undisturbed: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evaluator.scoring.jobs import PrecomputedOutputs
+
+    real = PrecomputedOutputs.output
+
+    def shaky(self: PrecomputedOutputs, split: Any, case: str, expected: Any) -> Any:
+        if self.submission.id == "bad" and case == "c-7":
+            raise ZeroDivisionError("a fault of ours")
+        return real(self, split, case, expected)
+
+    bad = many.root / "submissions" / "bad"
+    if not bad.exists():
+        many.outputs("bad")
+    monkeypatch.setattr(PrecomputedOutputs, "output", shaky)
+    broken, whole = score([bad, team], many.split, leaderboards=tmp_path)
+    assert told(whole, tmp_path) == undisturbed
+    assert broken.card is None
+    assert "failed at case c-7: ZeroDivisionError: a fault of ours (test_backends.py:" in broken.message
+    assert broken.has_errors
+
+
+def test_each_reference_is_read_once_for_all_submissions(many: Tiny, team: Path, tmp_path: Path) -> None:
+    paths = [team, *(many.outputs(f"other-{number}") for number in range(3))]
+    tally = Tally()
+    score(paths, many.split, leaderboards=tmp_path, tally=tally)
+    report = tally.report()
+    assert (report.references, report.scores, report.references_kept) == (40, 160, 120)
+    assert report.workers == 1
+    assert len(report.slowest) == 10
+    assert report.stages["metrics"] > 0
+    assert any("kept for another submission: 120" in line for line in report.lines())
+
+
+# --- What is sent to other processes
+
+
+def shared(tiny: Tiny, tmp_path: Path) -> SharedPlan:
+    return SharedPlan(Plan(tiny.split, ["mae"], False, [], isolation()), tmp_path)
+
+
+def test_a_plan_is_written_once_and_read_once_a_process(tiny: Tiny, tmp_path: Path) -> None:
+    one = shared(tiny, tmp_path)
+    first, second = pickle.dumps(one), pickle.dumps(one)
+    assert first == second
+    assert len(first) < 5000
+    (file,) = tmp_path.glob("plan-*.pickle")
+    received = pickle.loads(first)  # noqa: S301
+    file.unlink()
+    assert pickle.loads(second) is received  # noqa: S301
+    assert received.plan.split.case_ids == tiny.split.case_ids
+
+
+def test_a_worker_that_cannot_see_the_plan_says_what_to_do(tiny: Tiny, tmp_path: Path) -> None:
+    data = pickle.dumps(shared(tiny, tmp_path))
+    for file in tmp_path.glob("plan-*.pickle"):
+        file.unlink()
+    with pytest.raises(EvaluatorError, match="Set TMPDIR to a folder that all machines share"):
+        pickle.loads(data)  # noqa: S301
+
+
+def test_a_worker_with_another_version_is_refused(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pickle.dumps(shared(tiny, tmp_path))
+    real = plan.environment
+    other = {"numpy": "0.1", "scipy": "0.2"}
+    monkeypatch.setattr(plan, "environment", lambda ids: real(ids).model_copy(update={"packages": other}))
+    with pytest.raises(EvaluatorError, match=r"numpy: 0\.1 instead of .*install the same versions there"):
+        pickle.loads(data)  # noqa: S301
+
+
+def test_a_machine_with_less_isolation_is_refused(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pickle.dumps(shared(tiny, tmp_path))
+    monkeypatch.setattr(plan.platform, "node", lambda: "elsewhere")
+
+    class Weak:
+        level = "weaker"
+
+    monkeypatch.setattr(plan, "isolation", lambda strongest: Weak)
+    with pytest.raises(EvaluatorError, match="The worker on elsewhere has isolation weaker"):
+        pickle.loads(data)  # noqa: S301
+
+
+def test_threads_leave_the_settings_as_they_were() -> None:
+    import cv2
+
+    before = cv2.getNumThreads()
+    threads = Threads(2)
+    threads.open()
+    assert cv2.getNumThreads() == 1
+    threads.close()
+    assert cv2.getNumThreads() == before
