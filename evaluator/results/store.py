@@ -75,11 +75,15 @@ class Store:
         yield from sorted(found)
 
     def write(self, card: Scorecard, cases_csv: str) -> Path:
-        """Write a scorecard and its per-case table, each in one step; return the scorecard's path."""
+        """Write a scorecard and its per-case table; return the scorecard's path.
+
+        Both are whole on the disk before either takes the place of an old one.
+        """
         folder = self.folder(card.task, card.split, card.submission.id)
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / CASES, cases_csv)
-        write_atomically(folder / CARD, _json(card))
+        with _staged(folder / CASES, cases_csv) as table, _staged(folder / CARD, _json(card)) as whole:
+            table.replace(folder / CASES)
+            whole.replace(folder / CARD)
         return folder / CARD
 
     def amend(self, card: Scorecard, findings: tuple[Finding, ...]) -> tuple[Scorecard, Path]:
@@ -291,15 +295,22 @@ def _load(model: type[Record], path: Path, known: int, again: str) -> Record:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
+    with _staged(path, text) as whole:
+        whole.replace(path)
+
+
+@contextlib.contextmanager
+def _staged(path: Path, text: str) -> Iterator[Path]:
+    """Write a file beside the one that it is to replace; remove it if it does not."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    whole = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
+        whole.chmod(0o644)
+        yield whole
+    finally:
         with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
+            whole.unlink()

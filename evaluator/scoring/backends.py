@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -176,7 +177,7 @@ class Dask:
                 )
             named = {"scheduler_file": self._scheduler} if self._scheduler.endswith(".json") else {}
             address = {} if named else {"address": self._cluster or self._scheduler}
-            self._client = library.Client(**named, **address, timeout=_CONNECT_S)
+            self._client = _within(2 * _CONNECT_S, lambda: library.Client(**named, **address, timeout=_CONNECT_S))
             self._client.wait_for_workers(1, timeout=_CONNECT_S)
         except (OSError, ValueError, TimeoutError) as error:
             self.close()
@@ -214,6 +215,24 @@ class Dask:
                 with suppress(OSError, TimeoutError):
                     held.close(timeout=5)
         self._client = self._cluster = None
+
+
+def _within(seconds: float, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - a class without types
+    """Return what is made; a server that takes a connection and says nothing would be waited for without end.
+
+    Raises:
+        TimeoutError: it took longer. All that making it raises is raised.
+    """
+    made: Future[Any] = Future()
+
+    def fill() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:
+            made.set_exception(error)
+
+    threading.Thread(target=fill, daemon=True).start()
+    return made.result(seconds)
 
 
 def backend(

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import socket
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -213,3 +214,12 @@ def test_threads_leave_the_settings_as_they_were() -> None:
     assert cv2.getNumThreads() == 1
     threads.close()
     assert cv2.getNumThreads() == before
+
+
+def test_a_server_that_never_answers_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed", reason="needs the extra dask")
+    monkeypatch.setattr("evaluator.scoring.backends._CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        dask = backend("dask", 1, scheduler=f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(EvaluatorError, match=r"No Dask workers can be had from tcp://127\.0\.0\.1"):
+            dask.open()

@@ -124,7 +124,7 @@ def test_file_that_is_not_the_published_one_is_refused(tiny: Tiny, pairs_spec: A
     manifest = pinned(folder)
     (folder / "ref" / "b-1.png").write_bytes(encode_png(tiny.inputs["b-1"]))
     reader = FilesReader(pairs_spec(), folder, manifest)
-    with pytest.raises(EvaluatorError, match="not the published file") as caught:
+    with pytest.raises(EvaluatorError, match="is not the file that belongs") as caught:
         reader.reference("b-1")
     (finding,) = caught.value.findings
     assert (finding.code, finding.file) == ("data-digest", "ref/b-1.png")
