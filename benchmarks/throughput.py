@@ -1,0 +1,160 @@
+"""What the engine saves and what it costs: submissions together, two workers, its own overhead; ratios from one run.
+
+    python benchmarks/throughput.py [--cases 10000] [--rounds 3]
+
+The pairs of each ratio are run alternately, in rounds; the median is printed with the smallest and the largest. Wall
+time needs a quiet machine; the overhead is of processor time, of this process and its children: others disturb it less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from evaluator.images import encode_png
+from evaluator.ingest import open_submission
+from evaluator.metrics.lpips_net import limit_threads
+from evaluator.runners import Reception
+from evaluator.scoring import Tally, backend, score
+from evaluator.scoring.jobs import CaseJob, PrecomputedOutputs, run_case
+from evaluator.tasks import Split, load_task
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+GOALS = {"together": 0.60, "workers": 1.7, "overhead": 0.05}
+
+
+def processor() -> float:
+    """Return the seconds of processor time of this process and of those that it waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def said(ratios: list[float]) -> str:
+    """Return the median of ratios, with their range."""
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f} in {len(ratios)} rounds)"
+
+
+def wall(act: Callable[[], object]) -> float:
+    """Return how long something takes, in seconds."""
+    begin = time.perf_counter()
+    act()
+    return time.perf_counter() - begin
+
+
+def photographs(root: Path, submissions: int) -> tuple[Split, list[Path]]:
+    """Write 16 photographs of 256×256 and submissions of noisy copies; return a split with all of sidd's metrics."""
+    from support import TOML
+
+    task, mini = TOML, load_task("sidd").split("mini")
+    task = task.replace("size = [24, 20]", "size = [256, 256]").replace("count = 5", f"count = {len(mini.case_ids)}")
+    listed = "metrics = [" + ", ".join(f'"{name}"' for name in mini.task.spec.metrics) + "]"
+    task = "\n".join(listed if line.startswith("metrics") else line for line in task.splitlines())
+    (root / "bench.toml").write_text(task.replace('ssim.basicsr"]\nmissing', 'mae"]\nmissing'))
+    chance, paths = np.random.default_rng(0), [root / "submissions" / f"team-{n}" for n in range(submissions)]
+    for folder in (root / "tiny/in", root / "tiny/ref", *paths):
+        folder.mkdir(parents=True)
+    for case in mini.case_ids:
+        clean = mini.target(case).array
+        (root / "tiny/ref" / f"{case}.png").write_bytes(encode_png(clean))
+        for folder in (root / "tiny/in", *paths):
+            noisy = clean + chance.normal(0, 10, clean.shape)
+            (folder / f"{case}.png").write_bytes(encode_png(np.clip(noisy, 0, 255).astype(np.uint8)))
+    return load_task(root / "bench.toml").split("five", root), paths
+
+
+def together(split: Split, paths: list[Path], root: Path, rounds: int) -> None:
+    """Print the time of a run of all over that of runs of each."""
+
+    def command(name: str, given: list[Path]) -> None:
+        where = ["--task", str(root / "bench.toml"), "--data", str(root), "--leaderboards", str(root / name)]
+        done = subprocess.run(
+            [shutil.which("evaluate") or "evaluate", *where, *map(str, given)],
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+    commands, inside = [], []
+    for number in range(rounds):
+        one = wall(lambda n=number: command(f"c{n}", paths))  # type: ignore[misc]
+        commands.append(one / wall(lambda n=number: [command(f"s{n}", [path]) for path in paths]))  # type: ignore[misc]
+        one = wall(lambda n=number: score(paths, split, leaderboards=root / f"i{n}", workers=2))  # type: ignore[misc]
+        each = wall(lambda n=number: [score([p], split, leaderboards=root / f"j{n}", workers=2) for p in paths])  # type: ignore[misc]
+        inside.append(one / each)
+    print(f"{len(paths)} submissions in one command, over one command each: {said(commands)}; goal {GOALS['together']}")
+    print(f"the same in one process, without starting: {said(inside)}")
+
+
+def workers(split: Split, paths: list[Path], root: Path, rounds: int) -> None:
+    """Print how much faster two workers are than one."""
+    for kind in ("threads", "processes"):
+        ratios = []
+        for number in range(rounds):
+            seconds = {}
+            for count in (1, 2):
+                where = root / f"w{kind}{number}{count}"
+                seconds[count] = wall(
+                    lambda w=where, c=count, k=kind: score(paths, split, leaderboards=w, executor=backend(k, c))  # type: ignore[misc,arg-type]
+                )
+            ratios.append(seconds[1] / seconds[2])
+        print(f"two workers over one, {kind}: {said(ratios)}; goal {GOALS['workers']}")
+
+
+def overhead(split: Split, path: Path, root: Path, rounds: int) -> None:
+    """Print what the engine adds to decoding and metrics."""
+    import cv2
+
+    metrics, ratios, shares = split.task.spec.metrics, [], []
+    for number in range(rounds):
+        cv2.setNumThreads(1)
+        limit_threads(1)
+        with Reception(split.task.spec.limits) as reception:
+            source, own = reception.files(path, split.case_ids)
+            provider = PrecomputedOutputs(open_submission(path, split.case_ids, source), own)
+            begin = processor()
+            for case in split.case_ids:
+                run_case(CaseJob(split, case, {0: provider}, metrics, compiled=False))
+        bare = processor() - begin
+        tally, begin = Tally(), processor()
+        score([path], split, leaderboards=root / f"o{number}", tally=tally)
+        ratios.append((processor() - begin) / bare - 1)
+        report = tally.report()
+        shares.append(report.seconds / sum(report.stages.values()) - 1)
+        print(f"  {len(split.case_ids) / bare:.0f} cases a second without the engine", flush=True)
+    print(
+        f"processor time that the engine adds, opening and scorecard included: {said(ratios)}; goal {GOALS['overhead']}"
+    )
+    print(f"wall time outside of the stages, by its own report: {said(shares)}")
+
+
+def main() -> None:
+    """Print the three numbers."""
+    from support import make_tiny
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=10_000, help="small cases, for the overhead")
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        os.environ.setdefault("EVALUATOR_CACHE", str(root / "cache"))
+        split, paths = photographs(root, submissions=20)
+        together(split, paths, root, given.rounds)
+        workers(split, paths[:4], root, given.rounds)
+        small = make_tiny(root / "small", [f"c-{number}" for number in range(given.cases)])
+        overhead(small.split, small.outputs("team"), root, given.rounds)
+
+
+if __name__ == "__main__":
+    main()
