@@ -85,9 +85,8 @@ def main() -> None:
                 place, done = place + len(data), done + data.count(b"\n")
                 seen.append((done, *resident(run.pid)))
                 if len(seen) % 15 == 0:
-                    print(
-                        f"{done} cases: {seen[-1][1] / 2**20:.1f} MiB, children {seen[-1][2] / 2**20:.1f}", flush=True
-                    )
+                    own, children = (size / 2**20 for size in seen[-1][1:])
+                    print(f"{done} cases: {own:.1f} MiB, children {children:.1f} MiB", flush=True)
         assert run.stderr is not None
         report = next((json.loads(line) for line in run.stderr if '"run-finished"' in line), {})
     seconds = time.perf_counter() - begin
@@ -97,9 +96,8 @@ def main() -> None:
         values = [row[column] for row in later]
         slope = float(np.polyfit([row[0] for row in later], values, 1)[0])
         print(f"{what}: {min(values) / 2**20:.1f} to {max(values) / 2**20:.1f} MiB, {slope:+.1f} bytes a case")
-    print(
-        f"{given.cases} cases in {seconds:.0f} s, the last steps included; most memory {max(s for _, s, _ in seen) / 2**20:.1f} MiB"
-    )
+    most = max(own for _, own, _ in seen) / 2**20
+    print(f"{given.cases} cases in {seconds:.0f} s, the last steps included; most memory {most:.1f} MiB")
     print(json.dumps({k: v for k, v in report.items() if k in ("seconds", "scores_per_s", "stages")}))
 
 

@@ -130,6 +130,7 @@ def score(
         rejected = [e for e in opened if e.submission.rejected]
         _read_only(rejected, opener, backend=Threads(max(1, workers)), progress=None)
         entries = [e for e in opened if not e.submission.rejected]
+        _allow_files(len(entries))
         with closing(entries):
             entries = [entry for entry in entries if _resume(entry, split, store)]
 
@@ -255,6 +256,19 @@ def _is_twin(entry: _Entry, entries: Sequence[_Entry]) -> bool:
     fix = 'Rename the folder, or set id = "..." in submission.toml.'
     outcome.findings = (Finding.error("id-taken", str(outcome.path), "an id of its own", identifier, fix),)
     return True
+
+
+def _allow_files(submissions: int) -> None:
+    """Raise the number of files that may be open, as far as the system lets us: each submission has a journal."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1024 + 2 * submissions
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _resume(entry: _Entry, split: Split, store: Store) -> bool:
