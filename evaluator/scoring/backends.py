@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -127,7 +129,8 @@ class Processes:
         """See `Backend`."""
         self.close()
         # Not forked: threads and compiled code of this process would be copied in mid-work.
-        self._pool = ProcessPoolExecutor(self.parallel, mp_context=multiprocessing.get_context("spawn"))
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(self.parallel, mp_context=context, initializer=_follow_parent)
 
     def submit(self, function: Callable[[Given], Result], job: Given, *, model: bool) -> Future[Result]:
         """See `Backend`."""
@@ -215,6 +218,15 @@ class Dask:
                 with suppress(OSError, TimeoutError):
                     held.close(timeout=5)
         self._client = self._cluster = None
+
+
+def _follow_parent() -> None:
+    """End when the process that runs us ends, however that is, and leave Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        from evaluator.runners.sandbox.confine import prctl
+
+        prctl(1, signal.SIGKILL)  # when the parent dies
 
 
 def _within(seconds: float, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - a class without types

@@ -216,24 +216,32 @@ class _Pass:
     def run(self) -> None:
         """Do all that is left."""
         try:
-            while self._fill() or self._waiting:
-                finished, _ = wait(self._waiting, return_when=FIRST_COMPLETED)
-                lost = self._collect(finished)
+            while True:
+                lost = self._fill()
+                if lost is None and not self._waiting:
+                    return
+                if lost is None:
+                    finished, _ = wait(self._waiting, return_when=FIRST_COMPLETED)
+                    lost = self._collect(finished)
                 if lost is not None:
                     self._replace(lost)
         finally:
             for future in self._waiting:
                 future.cancel()
 
-    def _fill(self) -> bool:
-        """Hand over chunks as long as the backend takes them; tell whether any was."""
-        filled = False
+    def _fill(self) -> Exception | None:
+        """Hand over chunks, as many as keep the backend busy; return the error of workers that were lost."""
         window = _IN_FLIGHT * self._backend.parallel
         while len(self._waiting) < window and (cases := self._next()):
             chunk = Chunk(self._shared, cases)
-            self._waiting[self._backend.submit(run_chunk, chunk, model=self._model)] = chunk
-            filled = True
-        return filled
+            try:
+                self._waiting[self._backend.submit(run_chunk, chunk, model=self._model)] = chunk
+            except Exception as error:
+                if not self._backend.lost(error):
+                    raise
+                self._again.extend(cases)
+                return error
+        return None
 
     def _next(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
         if self._again:

@@ -7,6 +7,9 @@ import os
 import pickle
 import signal
 import socket
+import subprocess
+import sys
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -96,6 +99,33 @@ def test_a_killed_process_is_replaced_and_no_case_is_lost(
     assert [s.split(":")[0] for s in progress.said] == ["retried", "submission-finished"]
 
 
+def test_processes_end_with_the_one_that_runs_them(many: Tiny, team: Path, tmp_path: Path) -> None:
+    command = ["-c", "from evaluator.cli.main import main; main()", "--executor", "processes", "--workers", "2"]
+    command += ["--task", str(many.toml), "--data", str(many.root), "--leaderboards", str(tmp_path / "b"), str(team)]
+    run = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    journal = tmp_path / "b/tiny/five/team/journal.jsonl"
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 2:
+        assert run.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    children = {int(pid) for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()}
+    assert len(children) >= 2
+    run.kill()
+    run.wait()
+    for _ in range(200):
+        left = [pid for pid in children if Path(f"/proc/{pid}").exists() and "Z" not in state(pid)]
+        if not left:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"{left} are still there")
+
+
+def state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
 class Deadly(Processes):
     """Loses every job, as a machine without memory would."""
 
@@ -107,7 +137,7 @@ def test_workers_that_are_lost_over_and_over_end_the_run(
     many: Tiny, team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evaluator.scoring.running.pause", lambda attempt: None)
-    with pytest.raises(EvaluatorError, match=r"lost 6 times in a row, at the cases c-0.*goes on from there"):
+    with pytest.raises(EvaluatorError, match=r"lost 6 times in a row, at the cases c-.*goes on from there"):
         score([team], many.split, leaderboards=tmp_path, executor=Deadly(1))
     (outcome,) = score([team], many.split, leaderboards=tmp_path)
     assert outcome.card is not None
