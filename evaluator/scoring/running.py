@@ -217,7 +217,7 @@ class _Pass:
         """Do all that is left."""
         try:
             while True:
-                lost = self._fill()
+                lost: BaseException | None = self._fill()
                 if lost is None and not self._waiting:
                     return
                 if lost is None:

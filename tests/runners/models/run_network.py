@@ -25,8 +25,8 @@ if says["model"]["layout"] == "NHWC":
     for weight in network.weights:
         weight.assign(weights[weight.path])
 
-    def restored(image: Any) -> Any:
-        return np.asarray(network(image[np.newaxis], training=False))[0]
+    def restored(images: Any) -> Any:
+        return np.asarray(network(images, training=False))
 
 else:
     import torch
@@ -34,10 +34,16 @@ else:
     network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()}, strict=True)
     network.eval()
 
-    def restored(image: Any) -> Any:
+    def restored(images: Any) -> Any:
         with torch.inference_mode():
-            return network(torch.from_numpy(image.transpose(2, 0, 1)[np.newaxis].copy()))[0].numpy().transpose(1, 2, 0)
+            return network(torch.from_numpy(images.transpose(0, 3, 1, 2).copy())).numpy().transpose(0, 2, 3, 1)
 
 
-given = np.load(inputs)
-np.savez(outputs, **{name: restored(given[name]) for name in given.files})
+given = dict(np.load(inputs))
+names = list(given)
+same = len({image.shape for image in given.values()}) == 1
+found: dict[str, Any] = {}
+for first in range(0, len(names), batch := 20 if same else 1):
+    some = names[first : first + batch]
+    found |= dict(zip(some, restored(np.stack([given[name] for name in some])), strict=True))
+np.savez(outputs, **found)
