@@ -223,7 +223,10 @@ def serve(channel: Channel) -> None:
         except Closed:
             return
         try:
-            channel.send(*_JOBS[request["job"]](worker, request, payloads))
+            text, answer = _JOBS[request["job"]](worker, request, payloads)
+            payloads = []  # an image may be large: neither it nor its file is held for longer than it is needed
+            channel.send(text, answer)
+            answer = ()
         except Closed:
             return
         except MemoryError:
