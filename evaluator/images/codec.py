@@ -20,8 +20,8 @@ from evaluator.images.pixels import ImageProblem, Pixels, peak_of
 _COMPILE_FROM = 100_000_000
 """Pixels of PNG files after which a process loads the compiled decoder: the same pixels, in half the time. Loading it
 takes as long as it saves on so many."""
-_COMPILED_UP_TO = 1 << 25
-"""Pixels of the largest PNG file that the compiled decoder is given: it holds the pixels twice."""
+_IN_STRIPS = 1 << 25
+"""Pixels of a PNG file from which on it is taken whatever came before: it needs less memory for large ones."""
 _decoded = 0
 
 _SWAPPED = 256  # rows
@@ -156,9 +156,8 @@ def _decode_tiff(data: bytes) -> NDArray[np.generic]:
 
 def _decode_png(data: bytes, header: Header) -> NDArray[np.generic]:
     global _decoded  # noqa: PLW0603  # threads may lose a count: only the moment of the change moves
-    pixels = header.height * header.width
-    _decoded += pixels
-    if _decoded > _COMPILE_FROM and pixels <= _COMPILED_UP_TO:
+    _decoded += header.height * header.width
+    if _decoded > _COMPILE_FROM or header.height * header.width > _IN_STRIPS:
         from evaluator.images.png_fast import decode_png
 
         array = decode_png(data)
