@@ -3,8 +3,9 @@
     python benchmarks/large.py --sizes 3840x2160,10000x10000 --plain --json large.json
 
 For each size, a pair of 8-bit RGB photographs is written as PNG and scored as `evaluate` does it, in a process of its
-own, whose peak of resident memory is printed; the worker that decodes the output is another process, and has a peak of
-its own. With `--plain`, each metric is computed alone in float64, too, as outputs of another depth, or floats, are scored.
+own, whose peak of resident memory is printed; the worker that decodes the output is another process, and has a peak
+of its own. With `--plain`, each metric is computed alone in float64, too, as it is of outputs of another depth, or
+floats.
 """
 
 from __future__ import annotations
