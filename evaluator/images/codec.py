@@ -20,8 +20,11 @@ from evaluator.images.pixels import ImageProblem, Pixels, peak_of
 _COMPILE_FROM = 100_000_000
 """Pixels of PNG files after which a process loads the compiled decoder: the same pixels, in half the time. Loading it
 takes as long as it saves on so many."""
+_IN_STRIPS = 1 << 25
+"""Pixels of a PNG file from which on it is taken whatever came before: it needs less memory for large ones."""
 _decoded = 0
 
+_SWAPPED = 256  # rows
 _PLAIN_TIFF = (1, 8, 32946, 32773)  # tag Compression: none, Deflate (two numbers), PackBits
 
 
@@ -154,7 +157,7 @@ def _decode_tiff(data: bytes) -> NDArray[np.generic]:
 def _decode_png(data: bytes, header: Header) -> NDArray[np.generic]:
     global _decoded  # noqa: PLW0603  # threads may lose a count: only the moment of the change moves
     _decoded += header.height * header.width
-    if _decoded > _COMPILE_FROM:
+    if _decoded > _COMPILE_FROM or header.height * header.width > _IN_STRIPS:
         from evaluator.images.png_fast import decode_png
 
         array = decode_png(data)
@@ -171,10 +174,10 @@ def _decode_opencv(data: bytes) -> NDArray[np.generic]:
         raise ValueError("OpenCV could not decode it")
     if array.ndim == 2:
         array = array[:, :, None]
-    elif array.shape[2] == 3:
-        array = cv2.cvtColor(array, cv2.COLOR_BGR2RGB)
-    elif array.shape[2] == 4:
-        array = cv2.cvtColor(array, cv2.COLOR_BGRA2RGBA)
+    elif array.shape[2] in (3, 4):
+        code = cv2.COLOR_BGR2RGB if array.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+        for top in range(0, len(array), _SWAPPED):  # in its place: a second copy of a large image would be for nothing
+            array[top : top + _SWAPPED] = cv2.cvtColor(array[top : top + _SWAPPED], code)
     return np.ascontiguousarray(array)
 
 

@@ -168,16 +168,17 @@ def _inspect_tiff(data: bytes) -> Header:
 
 
 def _inspect_png(data: bytes) -> Header:
-    chunks: dict[bytes, bytes] = {}
+    chunks: dict[bytes, memoryview] = {}
+    view = memoryview(data)  # one chunk may hold all pixels: it is not copied
     at = 8
     while b"IEND" not in chunks:
         if at + 12 > len(data):
             raise _unreadable("a truncated PNG file")
         size, name = struct.unpack_from(">I4s", data, at)
-        body = data[at + 8 : at + 8 + size]
+        body = view[at + 8 : at + 8 + size]
         if at + 12 + size > len(data):
             raise _unreadable("a truncated PNG file")
-        if zlib.crc32(name + body) != struct.unpack_from(">I", data, at + 8 + size)[0]:
+        if zlib.crc32(body, zlib.crc32(name)) != struct.unpack_from(">I", data, at + 8 + size)[0]:
             raise _unreadable(f"a damaged PNG file (checksum of its {name.decode('latin-1')} chunk)")
         chunks.setdefault(name, body)
         at += 12 + size
@@ -191,7 +192,7 @@ def _inspect_png(data: bytes) -> Header:
         dtype="uint16" if depth == 16 else "uint8",
         alpha=transparent or colour in (4, 6),
         frames=struct.unpack_from(">I", chunks[b"acTL"])[0] if b"acTL" in chunks else 1,
-        orientation=_exif_orientation(chunks.get(b"eXIf", b"")),
+        orientation=_exif_orientation(bytes(chunks.get(b"eXIf", b""))),
     )
 
 

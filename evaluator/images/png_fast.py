@@ -1,5 +1,8 @@
 """Decode plain PNG files faster than OpenCV does: inflated by libdeflate, filters undone by a compiled kernel.
 
+Large ones are inflated by zlib, strip by strip, so that nothing but the file and its pixels is held: OpenCV holds the
+file twice.
+
 Only what needs no interpretation is decoded here: gray or RGB of 8 or 16 bits, with or without an alpha channel, not
 interlaced, not animated, no transparent colour. For everything else, and for every irregularity, the answer is None,
 so that one decoder (OpenCV) says what such a file holds. The checksums of chunks are not looked at: `header.inspect`
@@ -10,6 +13,8 @@ from __future__ import annotations
 
 import struct
 import sys
+import zlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import deflate
@@ -26,6 +31,10 @@ _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _CHANGING = (b"tRNS", b"acTL")  # ancillary by their names, but they change what the pixels are
 _LONGEST_SIDE, _MOST_PIXELS = 1 << 20, 1 << 30  # what OpenCV refuses beyond
 _MOST_EXPANSION = 1032  # of deflate
+LARGE = 1 << 25
+"""Pixels beyond which a file is inflated in strips."""
+_STRIP = 1 << 24  # bytes of unfiltered rows
+_PIECE = 1 << 16  # bytes that are inflated together
 
 
 class _Plain(NamedTuple):
@@ -34,8 +43,8 @@ class _Plain(NamedTuple):
     channels: int
     depth: int
     """Bits of a value: 8 or 16."""
-    packed: bytes
-    """All IDAT chunks together."""
+    packed: list[memoryview]
+    """The IDAT chunks."""
 
     @property
     def row_bytes(self) -> int:
@@ -50,7 +59,8 @@ def decode_png(data: bytes) -> Array | None:
 
     Returns:
         `(H, W, C)` uint8 or uint16, channels in the file's order (RGB, alpha last), C-contiguous; None if the file is
-        not plain or not sound. It takes twice the memory of the pixels, however much the file would inflate to.
+        not plain or not sound. It takes twice the memory of the pixels (but for large ones), however much the file
+        would inflate to.
     """
     try:
         plain = _parse(data)
@@ -59,14 +69,10 @@ def decode_png(data: bytes) -> Array | None:
     if plain is None:
         return None
     size = plain.height * (plain.row_bytes + 1)
-    if size > len(plain.packed) * _MOST_EXPANSION:
-        return None
-    raw = _inflate(plain.packed, size)
-    if raw is None or len(raw) != size:
+    if size > sum(map(len, plain.packed)) * _MOST_EXPANSION:
         return None
     pixels = np.empty((plain.height, plain.row_bytes), np.uint8)
-    step = plain.channels * plain.depth // 8
-    if not _unfilter(np.frombuffer(raw, np.uint8).reshape(plain.height, -1), step, pixels):
+    if not _fill(pixels, plain):
         return None
     values: Array = pixels
     if plain.depth == 16:
@@ -74,6 +80,23 @@ def decode_png(data: bytes) -> Array | None:
         if sys.byteorder == "little":
             values.byteswap(inplace=True)
     return values.reshape(plain.height, plain.width, plain.channels)
+
+
+def _fill(pixels: Array, plain: _Plain) -> bool:
+    """Fill `(H, bytes of a row)`; return whether the file is sound."""
+    count = plain.height if plain.height * plain.width <= LARGE else max(1, _STRIP // (plain.row_bytes + 1))
+    strips = _inflated(plain, count)
+    above = np.zeros(plain.row_bytes, np.uint8)
+    for first in range(0, plain.height, count):
+        rows = pixels[first : first + count]
+        raw = next(strips, b"")
+        if len(raw) != len(rows) * (plain.row_bytes + 1):
+            return False
+        step = plain.channels * plain.depth // 8
+        if not _unfilter(np.frombuffer(raw, np.uint8).reshape(len(rows), -1), step, rows, above):
+            return False
+        above = rows[-1]
+    return next(strips, None) is None
 
 
 def _parse(data: bytes) -> _Plain | None:
@@ -89,7 +112,7 @@ def _parse(data: bytes) -> _Plain | None:
     fits = 0 < width <= _LONGEST_SIDE and 0 < height <= _LONGEST_SIDE and width * height <= _MOST_PIXELS
     if not fits or depth not in (8, 16) or colour not in _CHANNELS or any(methods):
         return None
-    return _Plain(width, height, _CHANNELS[colour], depth, b"".join(parts[1:]))
+    return _Plain(width, height, _CHANNELS[colour], depth, parts[1:])
 
 
 def _split(data: bytes) -> list[memoryview] | None:
@@ -110,6 +133,33 @@ def _split(data: bytes) -> list[memoryview] | None:
     return parts
 
 
+def _inflated(plain: _Plain, count: int) -> Iterator[bytes]:
+    """Yield so many rows at a time, fewer bytes where they end; not what a sound file holds if it is not sound."""
+    if count == plain.height:
+        yield _inflate(b"".join(plain.packed), plain.height * (plain.row_bytes + 1)) or b""
+        return
+    length, found, inflater = count * (plain.row_bytes + 1), bytearray(), zlib.decompressobj()
+    pieces: list[bytes | memoryview] = [
+        part[at : at + _PIECE] for part in plain.packed for at in range(0, len(part), _PIECE)
+    ]
+    try:
+        for piece in (*pieces, b""):
+            left, more = piece, True
+            while more:
+                found += inflater.decompress(left, length - len(found))
+                left = inflater.unconsumed_tail
+                more = len(found) == length  # there may be more of this piece
+                if more:
+                    yield bytes(found)
+                    found.clear()
+    except zlib.error:
+        return
+    if found:
+        yield bytes(found)
+    if not inflater.eof or inflater.unused_data:
+        yield b""
+
+
 def _inflate(packed: bytes, size: int) -> bytes | None:
     """Return the inflated bytes if there are `size` or fewer, else None; never allocate much more than that."""
     try:
@@ -119,19 +169,19 @@ def _inflate(packed: bytes, size: int) -> bytes | None:
 
 
 @njit(cache=True, nogil=True)
-def _unfilter(raw: Array, step: int, pixels: Array) -> bool:  # noqa: PLR0912 - a branch a filter
+def _unfilter(raw: Array, step: int, pixels: Array, above: Array) -> bool:  # noqa: PLR0912 - a branch a filter
     """Undo the filters of PNG (specification, section 9).
 
     Args:
         raw: `(H, 1 + bytes of a row)`; the first byte is the filter's number.
         step: bytes from a value to the same channel's value in the next pixel.
         pixels: `(H, bytes of a row)`, to be filled.
+        above: the row above the first, `(bytes of a row,)`.
 
     Returns:
         Whether all filters are known ones.
     """
     n = pixels.shape[1]
-    above = np.zeros(n, np.uint8)
     for i in range(raw.shape[0]):
         kind, line, row = raw[i, 0], raw[i, 1:], pixels[i]
         if kind == 0:

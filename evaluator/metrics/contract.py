@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluator.metrics.strips import Strips
+
 Image = NDArray[np.float64]
 """`(H, W, C)` values from 0 to the peak that is given with them."""
 
@@ -225,6 +227,8 @@ class Metric:
     measure: Measure
     prepare: Callable[[Image, float], Any] | None = None
     compare: Callable[[Image, Any, float], float | Measured] | None = None
+    in_strips: Callable[[Strips, Strips, float], float | Measured] | None = None
+    """The same as `measure` for large images (see `strips`); None if it needs the whole image in float64."""
 
 
 def aggregate(contract: Contract, scores: Sequence[Score], missing: MissingRule) -> Aggregate:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from evaluator.metrics.contract import Contract, Image, Metric
+from evaluator.metrics.contract import Contract, Metric
+from evaluator.metrics.strips import AnyImage, mean
 
 
-def mae(output: Image, reference: Image, peak: float) -> float:
+def mae(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return the mean absolute error over all pixels and channels, as a share of the peak."""
-    return float(np.mean(np.abs(output - reference))) / peak
+    return mean(lambda x, y: np.abs(x - y), output, reference) / peak
 
 
-def rmse(output: Image, reference: Image, peak: float) -> float:
+def rmse(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return the root of the mean squared error over all pixels and channels, as a share of the peak."""
-    return math.sqrt(float(np.mean(np.square(output - reference)))) / peak
+    return math.sqrt(mean(lambda x, y: np.square(x - y), output, reference)) / peak
 
 
-def _rmse_rel(output: Image, reference: Image, peak: float) -> float:
+def _rmse_rel(output: AnyImage, reference: AnyImage, peak: float) -> float:
     # A zero error has no logarithm: it is left out where its PSNR is left out.
     return rmse(output, reference, peak) or math.inf
 
@@ -53,10 +55,15 @@ _RMSE_MEAN = replace(
     used_by="no published table known; often taken for RMSE_rel",
 )
 
+
+def _metric(contract: Contract, measure: Callable[[AnyImage, AnyImage, float], float]) -> Metric:
+    return Metric(contract, measure, in_strips=measure)
+
+
 METRICS = (
-    Metric(_MAE, mae),
-    Metric(_RMSE_MEAN, rmse),
-    Metric(
+    _metric(_MAE, mae),
+    _metric(_RMSE_MEAN, rmse),
+    _metric(
         replace(
             _RMSE_MEAN,
             id="rmse_rel",

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from evaluator.images.jit import njit
 from evaluator.metrics import ms_ssim, ssim
 from evaluator.metrics.ms_ssim import WEIGHTS
+from evaluator.metrics.strips import AnyImage, Strips, bounds, cut, is_large, padded, shrunk
 from evaluator.metrics.windows import gaussian_taps
 
 Array = NDArray[Any]
@@ -95,7 +96,7 @@ def measure_bundle(output: Array, reference: Array, peak: float, ids: Collection
         count = (rows - 6) * (columns - 6) * channels
         found["ssim.sk_u7"] = _uniform_total(x, y, channels, (0.01 * peak) ** 2, (0.03 * peak) ** 2) / count
     if wanted - {"ssim.sk_u7"}:
-        means = _means(x, y, channels, peak)
+        means = _means(_picture(x, channels), _picture(y, channels), peak)
         if "ssim.basicsr" in wanted:
             found["ssim.basicsr"] = float(means[0].mean())
         found |= _multi_scale(x, y, channels=channels, peak=peak, first=means, wanted=wanted)
@@ -133,19 +134,19 @@ def _multi_scale(
         first: the means at full size, as `_means` returns them.
         wanted: ids.
     """
-    pairs = {metric: (output, reference) for metric in (_PIRM, _COMMON) if metric in wanted}
+    images = [_picture(image, channels) for image in (output, reference)]
+    pairs = {metric: (images[0], images[1]) for metric in (_PIRM, _COMMON) if metric in wanted}
     terms: dict[str, list[Floats]] = {metric: [first[1]] for metric in pairs}
     for level in range(1, len(WEIGHTS)):
-        halved: dict[tuple[int, bool], tuple[Array, Array]] = {}
+        halved: dict[tuple[int, bool], tuple[AnyImage, AnyImage]] = {}
         means: dict[int, Floats] = {}
         for metric, (x, y) in pairs.items():
-            odd = bool(x.shape[0] % 2 or x.shape[1] // channels % 2)
-            key = (id(x), odd and metric == _PIRM)
+            key = (id(x), any(side % 2 for side in x.shape[:2]) and metric == _PIRM)
             if key not in halved:
-                halved[key] = _halve(x, channels, repeat=key[1]), _halve(y, channels, repeat=key[1])
+                halved[key] = _halve(x, repeat=key[1]), _halve(y, repeat=key[1])
             pairs[metric] = small = halved[key]
             if id(small) not in means:
-                means[id(small)] = _means(*small, channels, peak)
+                means[id(small)] = _means(*small, peak)
             terms[metric].append(means[id(small)][0 if level == len(WEIGHTS) - 1 else 1])
     found = {}
     for metric, values in terms.items():
@@ -158,50 +159,76 @@ def _multi_scale(
     return found
 
 
-def _halve(image: Array, channels: int, *, repeat: bool) -> Array:
+def _picture(image: Array, channels: int) -> AnyImage:
+    """Return `(H, W·C)` values as an image `(H, W, C)`, a large one in strips."""
+    cube: Array = image.reshape(image.shape[0], -1, channels)
+    if not is_large(cube.shape):
+        return cube
+    return Strips((cube.shape[0], cube.shape[1], channels), lambda first, last: cube[first:last])
+
+
+def _halve(image: AnyImage, *, repeat: bool) -> AnyImage:
     """Return the means of 2×2 pixels as float32, which holds them exactly down to the fifth scale of 16 bits.
 
     Where a side is odd, its last row is repeated, or else a row of zeros is put on both ends (and the last row of
     what comes out odd again is dropped).
     """
-    odd = [image.shape[0] % 2, image.shape[1] // channels % 2]
+    odd = [image.shape[0] % 2, image.shape[1] % 2]
     if any(odd):
-        cube = image.reshape(image.shape[0], -1, channels)
         before = [0, 0] if repeat else odd
-        cube = np.pad(cube, (*zip(before, odd, strict=True), (0, 0)), mode="edge" if repeat else "constant")
-        image = _as_rows(cube[: cube.shape[0] // 2 * 2, : cube.shape[1] // 2 * 2])
-    return _as_rows(_halve_even(image, channels)[:, :, None])
+        down, right = ((ahead, behind) for ahead, behind in zip(before, odd, strict=True))
+        image = padded(image, down, right, "edge" if repeat else "constant")
+        image = cut(image, slice(image.shape[0] // 2 * 2), slice(image.shape[1] // 2 * 2))
+    return shrunk(image, 2, image.shape[0] // 2, _halve_cube) if isinstance(image, Strips) else _halve_cube(image)
 
 
-def _means(output: Array, reference: Array, channels: int, peak: float) -> Floats:
+def _halve_cube(image: Array) -> Array:
+    return _halve_even(_as_rows(image), image.shape[2]).reshape(image.shape[0] // 2, -1, image.shape[2])
+
+
+def _means(output: AnyImage, reference: AnyImage, peak: float) -> Floats:
     """Return the means of SSIM and of its contrast part over the valid region, `(2, C)`.
 
     The window is a Gaussian of 11 taps and σ 1.5, or of n taps and σ 1.5·n/11 if a side is as short as n.
     """
-    rows, columns = output.shape[0], output.shape[1] // channels
+    rows, columns, channels = output.shape
     constants = np.array([(0.01 * peak) ** 2, (0.03 * peak) ** 2])
     size = min(11, rows, columns)
     count = (rows - size + 1) * (columns - size + 1)
     if size < 11:
         window = gaussian_taps(size, 1.5 * size / 11)
-        losses = _small_window(_doubles(output), _doubles(reference), channels, window, constants)
+        x, y = (_doubles(_rows(image, 0, rows)) for image in (output, reference))
+        losses = _small_window(x, y, channels, window, constants)
         return np.asarray(1 - losses / count)
     single, pixel = np.float32, (0,) * channels
-    losses, bounds = _tiles(output, reference, pixel, _G11.astype(single), constants.astype(single))
+    taps, singles = _G11.astype(single), constants.astype(single)
+    width = max(1, _TILE_VALUES // channels)
+    across = -(-(columns - _HALO) // width)
+    found = []
+    weight = output.weight if isinstance(output, Strips) else 1
+    for first, last in bounds(rows - _HALO, weight, multiple=_TILE_ROWS):  # of a whole image, all rows at once
+        pair = _rows(output, first, last + _HALO), _rows(reference, first, last + _HALO)
+        found.append(_tiles(pair, pixel, taps, singles, first // _TILE_ROWS * across))
+    losses, spreads = (np.concatenate(each) for each in zip(*found, strict=True))
     means = 1 - losses.sum(axis=0) / count
     # Tiles are computed again, the worst first, until the others can no longer move a mean too far. Their errors are
     # independent (see `_load`), so the squares add up.
     allowed = _TOLERANCE * min(1, max(0, means.min()) / _SMALL) / _EPSILON * count * channels
-    order = np.argsort(bounds)
-    worst = order[np.searchsorted(np.cumsum(bounds[order] ** 2), allowed**2, side="right") :]
-    width = max(1, _TILE_VALUES // channels)
-    across = -(-(columns - _HALO) // width)
-    for tile in worst:
-        top, left = tile // across * _TILE_ROWS, tile % across * width * channels
-        part = slice(top, top + _TILE_ROWS + _HALO), slice(left, left + (width + _HALO) * channels)
-        again, _ = _tiles(_doubles(output[part]), _doubles(reference[part]), pixel, _G11, constants)
-        losses[tile] = again[0]
+    order = np.argsort(spreads)
+    worst = order[np.searchsorted(np.cumsum(spreads[order] ** 2), allowed**2, side="right") :]
+    for row in np.unique(worst // across):  # of tiles
+        top = int(row) * _TILE_ROWS
+        x, y = (_rows(image, top, min(top + _TILE_ROWS + _HALO, rows)) for image in (output, reference))
+        for tile in worst[worst // across == row]:
+            left = tile % across * width * channels
+            part = slice(left, left + (width + _HALO) * channels)
+            again, _ = _tiles((_doubles(x[:, part]), _doubles(y[:, part])), pixel, _G11, constants, 0)
+            losses[tile] = again[0]
     return np.asarray(1 - losses.sum(axis=0) / count)
+
+
+def _rows(image: AnyImage, first: int, last: int) -> Array:
+    return _as_rows(image.rows(first, last) if isinstance(image, Strips) else image[first:last])
 
 
 def _doubles(image: Array) -> Floats:
@@ -251,21 +278,24 @@ def _whole_vectors(n: int) -> int:
 
 
 @_fast
-def _tiles(output: Array, reference: Array, pixel: Pixel, taps: Array, constants: Array) -> tuple[Floats, Floats]:
+def _tiles(
+    pair: tuple[Array, Array], pixel: Pixel, taps: Array, constants: Array, number: int
+) -> tuple[Floats, Floats]:
     """Sum 1 − SSIM and 1 − contrast tile by tile.
 
     Args:
-        output: `(H, W·C)`.
-        reference: the same.
+        pair: output and reference, `(H, W·C)`.
         pixel: a tuple of C values: its length is part of its type, and so a constant in the compiled code.
         taps: the 11 taps; their dtype is that of the computation.
         constants: SSIM's c1 and c2 in that dtype.
+        number: that of the first tile: the images may be a strip of larger ones.
 
     Returns:
         The sums over each tile's pixels, `(tiles, 2, C)`, and over their error bounds, `(tiles,)`, in units of the
         dtype's rounding error.
     """
     channels = len(pixel)
+    reference = pair[1]
     valid_rows = reference.shape[0] - _HALO
     valid_columns = reference.shape[1] // channels - _HALO
     width = max(1, _TILE_VALUES // channels)
@@ -287,7 +317,7 @@ def _tiles(output: Array, reference: Array, pixel: Pixel, taps: Array, constants
             n = min(width, valid_columns - left) * channels
             m = _whole_vectors(n)
             area = top, left * channels, rows + _HALO, n + halo
-            _load((output, reference), area, (tile, off), pixel, (planes, centres))
+            _load(pair, area, (number + tile, off), pixel, (planes, centres))
             for i in range(0, rows, _BLOCK):
                 for plane in range(4):
                     _filter_down(planes[plane], i, _whole_vectors(n + halo), taps, filtered[plane])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from evaluator.metrics.contract import Contract, Image, Metric, Undefined
+from evaluator.metrics.strips import AnyImage, Strips, cut, padded, shrunk
 from evaluator.metrics.windows import gaussian_taps, ssim_means
 
 WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])
 """Exponents of the five scales (Wang, Simoncelli, Bovik 2003)."""
 
 
-def ms_ssim_pirm(output: Image, reference: Image, peak: float) -> float:
+def ms_ssim_pirm(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return MS-SSIM as the PIRM 2018 challenge computes it.
 
     The window shrinks with the image (n = min(11, H, W), σ = 1.5·n/11), means run over space and channels together,
@@ -32,7 +33,7 @@ def ms_ssim_pirm(output: Image, reference: Image, peak: float) -> float:
     return float(np.prod(np.array(terms) ** WEIGHTS))
 
 
-def ms_ssim_common(output: Image, reference: Image, peak: float) -> float:
+def ms_ssim_common(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return MS-SSIM per RGB channel, 11-tap Gaussian, negative means set to 0, then the mean of channels.
 
     Where a side is odd, halving pads it with a row of zeros on both ends, as `torch.nn.functional.avg_pool2d` does in
@@ -53,16 +54,20 @@ def _halve(image: Image) -> Image:
     return np.asarray(image.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3)))
 
 
-def _halve_repeat(image: Image) -> Image:
-    odd_rows, odd_columns = image.shape[0] % 2, image.shape[1] % 2
-    return _halve(np.pad(image, ((0, odd_rows), (0, odd_columns), (0, 0)), mode="edge"))
+def _halve_even(image: AnyImage) -> AnyImage:
+    return shrunk(image, 2, image.shape[0] // 2, _halve) if isinstance(image, Strips) else _halve(image)
 
 
-def _halve_zero(image: Image) -> Image:
+def _halve_repeat(image: AnyImage) -> AnyImage:
     odd_rows, odd_columns = image.shape[0] % 2, image.shape[1] % 2
-    padded = np.pad(image, ((odd_rows, odd_rows), (odd_columns, odd_columns), (0, 0)))
+    return _halve_even(padded(image, (0, odd_rows), (0, odd_columns), "edge"))
+
+
+def _halve_zero(image: AnyImage) -> AnyImage:
+    odd_rows, odd_columns = image.shape[0] % 2, image.shape[1] % 2
+    wide = padded(image, (odd_rows, odd_rows), (odd_columns, odd_columns))
     # An odd side s becomes s + 2; the last row then has no partner and is dropped.
-    return _halve(padded[: padded.shape[0] // 2 * 2, : padded.shape[1] // 2 * 2])
+    return _halve_even(cut(wide, slice(wide.shape[0] // 2 * 2), slice(wide.shape[1] // 2 * 2)))
 
 
 METRICS = (
@@ -87,6 +92,7 @@ METRICS = (
             used_by="PIRM 2018 smartphone challenge, DPED evaluations",
         ),
         ms_ssim_pirm,
+        in_strips=ms_ssim_pirm,
     ),
     Metric(
         Contract(
@@ -109,5 +115,6 @@ METRICS = (
             used_by="pytorch-msssim, piq and torchmetrics agree with it to 1e-3",
         ),
         ms_ssim_common,
+        in_strips=ms_ssim_common,
     ),
 )

@@ -5,68 +5,85 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from evaluator.metrics.colour import luma_601, luma_yiq
 from evaluator.metrics.contract import Contract, Image, Metric
+from evaluator.metrics.strips import AnyImage, changed, cut, mean, parts
 
 SHAVE = 4
 """Pixels cropped at each side by the super-resolution variants."""
+_Psnr = Callable[[AnyImage, AnyImage, float], float]
 
 
-def psnr_f64(output: Image, reference: Image, peak: float) -> float:
+def psnr_f64(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return 10·log10(peak² / MSE) in dB, the MSE over all pixels and channels; `inf` for identical images."""
-    mse = float(np.mean(np.square(output - reference)))
+    mse = mean(lambda x, y: np.square(x - y), output, reference)
     return math.inf if mse == 0 else 10 * math.log10(peak * peak / mse)
 
 
-def psnr_pirm(output: Image, reference: Image, peak: float) -> float:
+def psnr_pirm(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return the PSNR of both images clipped to [0, peak], as the PIRM 2018 script computes it."""
-    return psnr_f64(np.clip(output, 0, peak), np.clip(reference, 0, peak), peak)
+
+    def clip(image: Image) -> Image:
+        return np.clip(image, 0, peak)
+
+    return psnr_f64(changed(output, clip), changed(reference, clip), peak)
 
 
-def psnr_round8(output: Image, reference: Image, peak: float) -> float:
+def psnr_round8(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return the PSNR of the output rounded to 8 bit first, as an image file of 8 bit would hold it."""
-    return psnr_f64(np.rint(np.clip(output / peak, 0, 1) * 255) * (peak / 255), reference, peak)
+
+    def rounded(image: Image) -> Image:
+        return np.asarray(np.rint(np.clip(image / peak, 0, 1) * 255) * (peak / 255))
+
+    return psnr_f64(changed(output, rounded), reference, peak)
 
 
-def psnr_y601(output: Image, reference: Image, peak: float) -> float:
+def psnr_y601(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return the PSNR of the limited-range BT.601 luma, peak unchanged: the convention of super-resolution tables."""
-    return psnr_f64(luma_601(output, peak), luma_601(reference, peak), peak)
+    luma = partial(luma_601, peak=peak)
+    return psnr_f64(changed(output, luma), changed(reference, luma), peak)
 
 
-def psnr_yiq(output: Image, reference: Image, peak: float) -> float:
+def psnr_yiq(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return the PSNR of the full-range luma."""
-    return psnr_f64(luma_yiq(output), luma_yiq(reference), peak)
+    return psnr_f64(changed(output, luma_yiq), changed(reference, luma_yiq), peak)
 
 
-def psnr_epsilon(output: Image, reference: Image, peak: float) -> float:
+def psnr_epsilon(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return the PSNR with 1e-8 added to the MSE of values in [0, 1]: 80 dB for identical images."""
-    mse = float(np.mean(np.square((output - reference) / peak)))
+    mse = mean(lambda x, y: np.square((x - y) / peak), output, reference)
     return 10 * math.log10(1 / (mse + 1e-8))
 
 
-def psnr_naf(output: Image, reference: Image, peak: float) -> float:
+def psnr_naf(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return the PSNR with the peak guessed from the output: 1 if no value of it is above 1, else 255.
 
     The arrays are taken as the official code hands them over: 8-bit images on the scale 0 to 255.
     """
     scale = 255 / peak
-    guessed = 1.0 if float(output.max()) * scale <= 1 else 255.0
-    return psnr_f64(output * scale, reference * scale, guessed)
+    highest = max(float(strip.max()) for (strip,) in parts(output))
+    guessed = 1.0 if highest * scale <= 1 else 255.0
+
+    def scaled(image: Image) -> Image:
+        return image * scale
+
+    return psnr_f64(changed(output, scaled), changed(reference, scaled), guessed)
 
 
-def _shaved(measure: Callable[[Image, Image, float], float]) -> Callable[[Image, Image, float], float]:
-    def measure_inside(output: Image, reference: Image, peak: float) -> float:
-        inside = (slice(SHAVE, -SHAVE), slice(SHAVE, -SHAVE))
-        return measure(output[inside], reference[inside], peak)
+def _shaved(measure: _Psnr) -> _Psnr:
+    def measure_inside(output: AnyImage, reference: AnyImage, peak: float) -> float:
+        inside = slice(SHAVE, -SHAVE)
+        return measure(cut(output, inside, inside), cut(reference, inside, inside), peak)
 
     return measure_inside
 
 
-def _capped(value: float) -> Callable[[Image, Image, float], float]:
-    def measure(output: Image, reference: Image, peak: float) -> float:
+def _capped(value: float) -> _Psnr:
+    def measure(output: AnyImage, reference: AnyImage, peak: float) -> float:
         found = psnr_f64(output, reference, peak)
         return value if math.isinf(found) else found
 
@@ -95,9 +112,14 @@ _PLAIN = Contract(
 _SHAVED = "4 pixels cropped at each side"
 _Y601 = "limited-range BT.601 luma (16 to 235), unrounded; the peak stays that of RGB"
 
+
+def _metric(contract: Contract, measure: Callable[[AnyImage, AnyImage, float], float]) -> Metric:
+    return Metric(contract, measure, in_strips=measure)
+
+
 METRICS = (
-    Metric(_PLAIN, psnr_f64),
-    Metric(
+    _metric(_PLAIN, psnr_f64),
+    _metric(
         replace(
             _PLAIN,
             id="psnr.pirm",
@@ -108,7 +130,7 @@ METRICS = (
         ),
         psnr_pirm,
     ),
-    Metric(
+    _metric(
         replace(
             _PLAIN,
             id="psnr.round8",
@@ -119,7 +141,7 @@ METRICS = (
         ),
         psnr_round8,
     ),
-    Metric(
+    _metric(
         replace(
             _PLAIN,
             id="psnr.crop4",
@@ -131,7 +153,7 @@ METRICS = (
         ),
         _shaved(psnr_f64),
     ),
-    Metric(
+    _metric(
         replace(
             _PLAIN,
             id="psnr.y601",
@@ -142,7 +164,7 @@ METRICS = (
         ),
         psnr_y601,
     ),
-    Metric(
+    _metric(
         replace(
             _PLAIN,
             id="psnr.y601_crop4",
@@ -155,7 +177,7 @@ METRICS = (
         ),
         _shaved(psnr_y601),
     ),
-    Metric(
+    _metric(
         replace(
             _PLAIN,
             id="psnr.yiq",
@@ -166,7 +188,7 @@ METRICS = (
         ),
         psnr_yiq,
     ),
-    Metric(
+    _metric(
         replace(
             _PLAIN,
             id="psnr.dpd",
@@ -177,7 +199,7 @@ METRICS = (
         ),
         _capped(100.0),
     ),
-    Metric(
+    _metric(
         replace(
             _PLAIN,
             id="psnr.aim22",
@@ -188,7 +210,7 @@ METRICS = (
         ),
         _capped(999.0),
     ),
-    Metric(
+    _metric(
         replace(
             _PLAIN,
             id="psnr.epsilon",
@@ -200,7 +222,7 @@ METRICS = (
         ),
         psnr_epsilon,
     ),
-    Metric(
+    _metric(
         replace(
             _PLAIN,
             id="psnr.pooled",
@@ -212,7 +234,7 @@ METRICS = (
         ),
         psnr_f64,
     ),
-    Metric(
+    _metric(
         replace(
             _PLAIN,
             id="psnr.naf",

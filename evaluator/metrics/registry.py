@@ -25,6 +25,7 @@ from evaluator.metrics.contract import (
     Unavailable,
     Undefined,
 )
+from evaluator.metrics.strips import Strips, bounds, equal, is_large, strips_of
 from evaluator.metrics.weights import KNOWN, Weights, digest_of
 
 _MODULES = (psnr, ssim, ms_ssim, errors, lpips, niqe)
@@ -97,13 +98,19 @@ def get(metric_id: str) -> Metric:
 
 
 def evaluate(
-    metric_id: str, *, output: Image, reference: Image | None, peak: float, prepared: dict[Any, Any] | None = None
+    metric_id: str,
+    *,
+    output: Image | Strips,
+    reference: Image | Strips | None,
+    peak: float,
+    prepared: dict[Any, Any] | None = None,
 ) -> Score:
     """Return one metric of one pair as a score with its state; never raises for what an image may hold.
 
     Args:
         metric_id: a metric's id.
-        output: `(H, W, C)` float64 values; 0 to `peak` in a well-formed output.
+        output: `(H, W, C)` float64 values, or strips of them; 0 to `peak` in a well-formed output. Large images are
+            taken in strips, however they come, by the metrics that can; strips are made whole for the others.
         reference: the same shape; may be None for a metric that needs none.
         peak: the value of full white.
         prepared: an empty dict that is given again with the same reference, so that what depends on the reference
@@ -120,13 +127,17 @@ def evaluate(
         raise EvaluatorError(f"output is {output.shape}, reference is {reference.shape}: nothing is resized to fit.")
     try:
         with np.errstate(all="ignore"):  # what comes of it is looked at below
-            measured = _measure(metric, output, reference, peak, prepared)
+            if metric.in_strips is not None and reference is not None and is_large(output.shape):
+                measured = metric.in_strips(_strips(output), _strips(reference), peak)
+            else:
+                whole = None if reference is None else _whole(reference)
+                measured = _measure(metric, _whole(output), whole, peak, prepared)
     except (NotApplicable, Unavailable, Undefined) as reason:
         return Score(_STATES[type(reason)], detail=str(reason))
     except _arithmetic_errors() as error:
         return Score(State.FAILED, detail=f"{metric_id} has no number for this output ({error})")
     value, extra = (measured.value, measured.extra) if isinstance(measured, Measured) else (measured, {})
-    if math.isinf(value) and (reference is None or not np.array_equal(output, reference)):
+    if math.isinf(value) and (reference is None or not equal(_strips(output), _strips(reference))):
         return Score(State.FAILED, detail=f"{metric_id} is beyond all numbers for this output", extra=extra)
     return _score(metric_id, value, extra)
 
@@ -193,6 +204,14 @@ _STATES: dict[type[Exception], State] = {
 }
 
 
+def _strips(image: Image | Strips) -> Strips:
+    return image if isinstance(image, Strips) else strips_of(image)
+
+
+def _whole(image: Image | Strips) -> Image:
+    return image.whole() if isinstance(image, Strips) else image
+
+
 def _measure(
     metric: Metric, output: Image, reference: Image | None, peak: float, prepared: dict[Any, Any] | None
 ) -> float | Measured:
@@ -230,8 +249,9 @@ def compute(metric_id: str, *, output: ArrayLike, reference: ArrayLike | None = 
     if not peak > 0:
         raise EvaluatorError(f"peak must be positive, got {peak}.")
     for name, given, image in (("output", output, out), ("reference", reference, ref)):
-        if image is not None and np.asarray(given).dtype.kind in "ui" and image.max(initial=0) > peak:
-            raise EvaluatorError(f"{name} holds integers up to {image.max():.0f}, above the peak {peak:g}.")
+        highest = np.asarray(given).max(initial=0) if image is not None and np.asarray(given).dtype.kind in "ui" else 0
+        if highest > peak:
+            raise EvaluatorError(f"{name} holds integers up to {highest:.0f}, above the peak {peak:g}.")
     score = evaluate(metric_id, output=out, reference=ref, peak=peak)
     if score.state is State.INFINITE:
         return math.inf
@@ -243,15 +263,15 @@ def compute(metric_id: str, *, output: ArrayLike, reference: ArrayLike | None = 
 _RAISED = {State.NOT_APPLICABLE: NotApplicable, State.UNAVAILABLE: Unavailable}
 
 
-def _image(values: ArrayLike, name: str) -> NDArray[np.float64]:
+def _image(values: ArrayLike, name: str) -> Image | Strips:
     array = np.asarray(values)
     if array.ndim not in (2, 3) or array.dtype.kind not in "uif":
         raise EvaluatorError(
             f"{name} must be an (H, W, C) or (H, W) array of numbers, got {array.dtype} {array.shape}."
         )
-    if not np.isfinite(array).all():
-        raise EvaluatorError(f"{name} holds NaN or infinity.")
     array = array[:, :, None] if array.ndim == 2 else array
+    if array.dtype.kind == "f" and not all(np.isfinite(array[a:b]).all() for a, b in bounds(*array.shape[:2])):
+        raise EvaluatorError(f"{name} holds NaN or infinity.")
     if array.shape[2] not in (1, 3):
         raise EvaluatorError(f"{name} is {array.shape}: expected (H, W, C) with 1 or 3 channels, channels last.")
-    return np.ascontiguousarray(array, dtype=np.float64)
+    return strips_of(array) if is_large(array.shape) else np.ascontiguousarray(array, dtype=np.float64)

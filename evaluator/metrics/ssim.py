@@ -2,51 +2,72 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from evaluator.metrics.colour import gray_matlab, luma_601
 from evaluator.metrics.contract import Contract, Image, Metric
-from evaluator.metrics.windows import central, gaussian_taps, raw_moments, replicate, ssim_means, ssim_of
+from evaluator.metrics.strips import AnyImage, Strips, changed, cut, padded, shrunk, total
+from evaluator.metrics.windows import (
+    central,
+    gaussian_taps,
+    raw_moments,
+    replicate,
+    ssim_means,
+    ssim_of,
+    windowed_strips,
+)
 
 _G11 = gaussian_taps(11, 1.5)
 _STRIP = 256  # rows
 
 
-def ssim_basicsr(output: Image, reference: Image, peak: float) -> float:
+def ssim_basicsr(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return SSIM with an 11-tap Gaussian window (σ 1.5), population covariance, valid region, mean over channels."""
     return float(np.mean(ssim_means(output, reference, peak, _G11)[0]))
 
 
-def ssim_sk_u7(output: Image, reference: Image, peak: float) -> float:
+def ssim_sk_u7(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return SSIM with a uniform 7×7 window, sample covariance, interior pixels: scikit-image's default."""
     taps = np.full(7, 1 / 7)
     return float(np.mean(ssim_means(output, reference, peak, taps, covariance_scale=49 / 48)[0]))
 
 
-def ssim_sk_l2(output: Image, reference: Image, peak: float) -> float:
+def ssim_sk_l2(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return scikit-image's default SSIM with twice the dynamic range, as it took for floats before it asked."""
     taps = np.full(7, 1 / 7)
     return float(np.mean(ssim_means(output, reference, 2 * peak, taps, covariance_scale=49 / 48)[0]))
 
 
-def ssim_matlab_ch(output: Image, reference: Image, peak: float) -> float:
+def ssim_matlab_ch(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return MATLAB's `ssim` of each channel: Gaussian window, replicated border, every pixel counted."""
     return float(np.mean(ssim_means(replicate(output, _G11), replicate(reference, _G11), peak, _G11)[0]))
 
 
-def ssim_matlab3d(output: Image, reference: Image, peak: float) -> float:
+def ssim_matlab3d(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return MATLAB's `ssim` of an RGB array, which it takes as a volume: the window covers the colour axis too."""
     mixing = _channel_mixing(output.shape[2])
     wide, wide_reference = replicate(output, _G11), replicate(reference, _G11)
-    sums = []
-    for top in range(0, output.shape[0], _STRIP):  # in strips, for the five volumes of moments are large
-        rows = slice(top, min(top + _STRIP, output.shape[0]) + len(_G11) - 1)
-        planes = raw_moments(wide[rows], wide_reference[rows], _G11)
-        sums.append(float(np.sum(ssim_of(central(*(plane @ mixing for plane in planes)), peak)[0])))
-    return math.fsum(sums) / output.size
+
+    def sum_of(strip: Image, reference_strip: Image) -> float:
+        planes = raw_moments(strip, reference_strip, _G11)
+        return float(np.sum(ssim_of(central(*(plane @ mixing for plane in planes)), peak)[0]))
+
+    return total(sum_of(*pair) for pair in _volume_strips(wide, wide_reference)) / output.size
+
+
+def _volume_strips(wide: AnyImage, wide_reference: AnyImage) -> Iterator[tuple[Image, Image]]:
+    """Yield what is looked at together, with its halo: of whole images, too, for five volumes of moments are large."""
+    if isinstance(wide, Strips) or isinstance(wide_reference, Strips):
+        yield from windowed_strips(wide, wide_reference, _G11)
+        return
+    halo = len(_G11) - 1
+    for top in range(0, wide.shape[0] - halo, _STRIP):
+        rows = slice(top, top + _STRIP + halo)
+        yield wide[rows], wide_reference[rows]
 
 
 def _channel_mixing(channels: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -58,37 +79,44 @@ def _channel_mixing(channels: int) -> np.ndarray[tuple[int, int], np.dtype[np.fl
     return mixing
 
 
-def ssim_wang_gray(output: Image, reference: Image, peak: float) -> float:
+def ssim_wang_gray(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return Wang's `ssim_index.m` on MATLAB's gray image: Gaussian window, valid region, no down-sampling."""
-    return ssim_basicsr(gray_matlab(output, peak), gray_matlab(reference, peak), peak)
+    gray = partial(gray_matlab, peak=peak)
+    return ssim_basicsr(changed(output, gray), changed(reference, gray), peak)
 
 
-def ssim_wang_auto(output: Image, reference: Image, peak: float) -> float:
+def ssim_wang_auto(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return Wang's `ssim.m`: as `ssim_index.m`, after down-sampling by F = max(1, round(min(H, W)/256))."""
     factor = max(1, int(np.floor(min(output.shape[:2]) / 256 + 0.5)))
-    small = [_box_downsample(gray_matlab(image, peak), factor) for image in (output, reference)]
+    gray = partial(gray_matlab, peak=peak)
+    small = [_box_downsample(changed(image, gray), factor) for image in (output, reference)]
     return ssim_basicsr(small[0], small[1], peak)
 
 
-def _box_downsample(image: Image, factor: int) -> Image:
+def _box_downsample(image: AnyImage, factor: int) -> AnyImage:
     """Return MATLAB's `imfilter(image, ones(F)/F², 'symmetric', 'same')`, every F-th pixel from the first."""
     if factor == 1:
         return image
     # 'same' of an even window is centred half a pixel to the right and below, as MATLAB's imfilter has it.
     before = (factor - 1) // 2
-    padded = np.pad(image, ((before, factor), (before, factor), (0, 0)), mode="symmetric")
-    height, width = image.shape[:2]
-    rows, columns = range(0, height, factor), range(0, width, factor)
-    total = np.zeros((len(rows), len(columns), image.shape[2]))
-    for i in range(factor):
-        for j in range(factor):
-            total += padded[i : i + height : factor, j : j + width : factor]
-    return total / factor**2
+    height, width = (-(-side // factor) for side in image.shape[:2])
+    wide = padded(image, (before, factor), (before, factor), "symmetric")
+    wide = cut(wide, slice(height * factor), slice(width * factor))
+
+    def boxes(rows: Image) -> Image:
+        found = np.zeros((rows.shape[0] // factor, width, rows.shape[2]))
+        for i in range(factor):
+            for j in range(factor):
+                found += rows[i::factor, j::factor]
+        return found / factor**2
+
+    return shrunk(wide, factor, height, boxes) if isinstance(wide, Strips) else boxes(wide)
 
 
-def ssim_basicsr_y(output: Image, reference: Image, peak: float) -> float:
+def ssim_basicsr_y(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return `ssim.basicsr` of the limited-range BT.601 luma."""
-    return ssim_basicsr(luma_601(output, peak), luma_601(reference, peak), peak)
+    luma = partial(luma_601, peak=peak)
+    return ssim_basicsr(changed(output, luma), changed(reference, luma), peak)
 
 
 _GAUSSIAN = "Gaussian, 11 taps, σ 1.5, population covariance; no down-sampling"
@@ -134,9 +162,14 @@ _WANG = replace(
     used_by="super-resolution and enhancement papers",
 )
 
+
+def _metric(contract: Contract, measure: Callable[[AnyImage, AnyImage, float], float]) -> Metric:
+    return Metric(contract, measure, in_strips=measure)
+
+
 METRICS = (
-    Metric(_BASICSR, ssim_basicsr),
-    Metric(
+    _metric(_BASICSR, ssim_basicsr),
+    _metric(
         replace(
             _BASICSR,
             id="ssim.sk_g",
@@ -147,8 +180,8 @@ METRICS = (
         ),
         ssim_basicsr,
     ),
-    Metric(_SK_U7, ssim_sk_u7),
-    Metric(
+    _metric(_SK_U7, ssim_sk_u7),
+    _metric(
         replace(
             _MATLAB,
             id="ssim.matlab3d",
@@ -160,7 +193,7 @@ METRICS = (
         ),
         ssim_matlab3d,
     ),
-    Metric(
+    _metric(
         replace(
             _MATLAB,
             id="ssim.matlab_ch",
@@ -170,8 +203,8 @@ METRICS = (
         ),
         ssim_matlab_ch,
     ),
-    Metric(_WANG, ssim_wang_gray),
-    Metric(
+    _metric(_WANG, ssim_wang_gray),
+    _metric(
         replace(
             _WANG,
             id="ssim.wang_auto",
@@ -183,7 +216,7 @@ METRICS = (
         ),
         ssim_wang_auto,
     ),
-    Metric(
+    _metric(
         replace(
             _BASICSR,
             id="ssim.basicsr_y",
@@ -195,7 +228,7 @@ METRICS = (
         ),
         ssim_basicsr_y,
     ),
-    Metric(
+    _metric(
         replace(
             _SK_U7,
             id="ssim.sk_l2",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.metrics.contract import Image
+from evaluator.metrics.strips import AnyImage, Strips, bounds, padded, total
 
 
 def gaussian_taps(size: int, sigma: float) -> NDArray[np.float64]:
@@ -58,10 +60,10 @@ def central(mean_x: Image, mean_y: Image, *squares: Image) -> Moments:
     return Moments(mean_x, mean_y, xx - mean_x * mean_x, yy - mean_y * mean_y, xy - mean_x * mean_y)
 
 
-def replicate(image: Image, taps: NDArray[np.float64]) -> Image:
+def replicate(image: AnyImage, taps: NDArray[np.float64]) -> AnyImage:
     """Return the image with its border replicated so far that the valid region is the whole image again."""
     pad = len(taps) // 2
-    return np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
+    return padded(image, (pad, pad), (pad, pad), "edge")
 
 
 def ssim_of(moments: Moments, peak: float, covariance_scale: float = 1.0) -> tuple[Image, Image]:
@@ -87,11 +89,41 @@ def ssim_maps(
 
 
 def ssim_means(
-    output: Image, reference: Image, peak: float, taps: NDArray[np.float64], covariance_scale: float = 1.0
+    output: AnyImage, reference: AnyImage, peak: float, taps: NDArray[np.float64], covariance_scale: float = 1.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the means of both maps of `ssim_maps` for each channel, `(C,)`; in a third of the memory."""
+    if isinstance(output, Strips) or isinstance(reference, Strips):
+        return _means_in_strips(output, reference, peak, taps, covariance_scale)
     means = np.empty((2, output.shape[2]))
     for channel in range(output.shape[2]):
         planes = [np.ascontiguousarray(image[:, :, channel : channel + 1]) for image in (output, reference)]
         means[:, channel] = [np.mean(m) for m in ssim_maps(planes[0], planes[1], peak, taps, covariance_scale)]
     return means[0], means[1]
+
+
+def windowed_strips(
+    output: AnyImage, reference: AnyImage, taps: NDArray[np.float64]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Yield strips of both images, each with the rows below it that its last windows reach into."""
+    assert isinstance(output, Strips) and isinstance(reference, Strips)  # noqa: S101, PT018 - of a pair, both are
+    halo = len(taps) - 1
+    weight = max(output.weight, reference.weight)
+    # A strip lower than its halo would cost more than twice its rows.
+    for first, last in bounds(output.shape[0] - halo, weight, least=2 * halo):
+        yield output.rows(first, last + halo), reference.rows(first, last + halo)
+
+
+def _means_in_strips(
+    output: AnyImage, reference: AnyImage, peak: float, taps: NDArray[np.float64], covariance_scale: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    height, width, channels = output.shape
+    sums: list[list[list[float]]] = [[[] for _ in range(channels)] for _ in range(2)]
+    for pair in windowed_strips(output, reference, taps):
+        for channel in range(channels):
+            planes = [np.ascontiguousarray(rows[:, :, channel : channel + 1]) for rows in pair]
+            maps = ssim_maps(planes[0], planes[1], peak, taps, covariance_scale)
+            for kept, values in zip(sums, maps, strict=True):
+                kept[channel].append(float(np.sum(values)))
+    count = (height - len(taps) + 1) * (width - len(taps) + 1)
+    ssim, contrast = (np.array([total(of_channel) / count for of_channel in kept]) for kept in sums)
+    return ssim, contrast

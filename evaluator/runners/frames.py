@@ -7,6 +7,7 @@ allocated, and what lies in shared memory is copied once and then checked.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import math
@@ -32,6 +33,7 @@ _DTYPES = {1: "uint8", 2: "uint16", 3: "float16", 4: "float32", 5: "float64"}
 _CODES = {name: code for code, name in _DTYPES.items()}
 _CHUNK = 1 << 20
 _ALIGN = 64
+_LARGE = 1 << 26
 _BY_PIPE = 1 << 16  # bytes below which shared memory saves nothing
 
 
@@ -144,13 +146,16 @@ class Channel:
                 raise FrameError(f"its array of shape {shape} does not take {size} bytes")
         if shared and (self._shared is None or offset + size > len(self._shared)):
             raise FrameError("its payload lies outside the shared memory")
-        if kind == _BYTES:
-            # A slice of a mapping is a copy already.
-            return self._shared[offset : offset + size] if shared and self._shared else bytes(self._get(size, deadline))
+        data: bytes | bytearray
         if shared and self._shared:
-            data = bytearray(memoryview(self._shared)[offset : offset + size])
+            # A slice of a mapping is a copy already.
+            whole = slice(offset, offset + size)
+            data = self._shared[whole] if kind == _BYTES else bytearray(memoryview(self._shared)[whole])
+            _release(self._shared, offset, size)
         else:
             data = self._get(size, deadline)
+        if kind == _BYTES:
+            return bytes(data)
         try:
             return np.frombuffer(data, dtype).reshape(shape)
         except ValueError:  # beside a side of 0, others may be of any length
@@ -179,6 +184,14 @@ class Channel:
                 _wait(self._write, select.POLLOUT, deadline)
             except BrokenPipeError:
                 raise Closed from None
+
+
+def _release(shared: mmap.mmap, offset: int, size: int) -> None:
+    """Give back the pages of a large payload that was copied: both sides would hold them until the next one."""
+    first, last = -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE, (offset + size) // mmap.PAGESIZE * mmap.PAGESIZE
+    if size >= _LARGE and hasattr(mmap, "MADV_REMOVE"):
+        with contextlib.suppress(OSError):
+            shared.madvise(mmap.MADV_REMOVE, first, last - first)
 
 
 def share(size: int) -> tuple[int, mmap.mmap] | None:

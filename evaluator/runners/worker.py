@@ -6,6 +6,7 @@ Whatever goes wrong here can spoil the answers about this one submission, and no
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import sys
@@ -26,6 +27,7 @@ from evaluator.runners.frames import Array, Channel, Closed, Limits, Payload
 from evaluator.tasks import Protocol
 
 _TRUSTED = Limits(text=1 << 26, payloads=8, payload=1 << 40)  # the harness sends no nonsense
+_LARGE = 1 << 26  # bytes
 Answer = tuple[dict[str, Any], Sequence[Payload]]
 
 
@@ -223,7 +225,12 @@ def serve(channel: Channel) -> None:
         except Closed:
             return
         try:
-            channel.send(*_JOBS[request["job"]](worker, request, payloads))
+            text, answer = _JOBS[request["job"]](worker, request, payloads)
+            payloads = []  # an image may be large: neither it nor its file is held for longer than it is needed
+            if any(len(part) >= _LARGE if isinstance(part, bytes) else part.nbytes >= _LARGE for part in answer):
+                gc.collect()  # a compiler that ran meanwhile leaves cycles that hold the frames, and so the file
+            channel.send(text, answer)
+            answer = ()
         except Closed:
             return
         except MemoryError:

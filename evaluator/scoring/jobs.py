@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluator import metrics
 from evaluator.findings import EvaluatorError, Finding, has_errors
@@ -22,11 +21,12 @@ from evaluator.images import Pixels, encode_npy
 from evaluator.ingest import Expected, Reading, Submission, examine
 from evaluator.ingest.sources import TooLarge
 from evaluator.metrics import SHARP_REGION, Score, State
+from evaluator.metrics.strips import AnyImage, is_large
 from evaluator.results import CaseRow
 from evaluator.runners import ModelRunner, RunFailed, Workers, read_output
 from evaluator.scoring.stages import Stages
 from evaluator.scoring.suspicions import look
-from evaluator.tasks import Split, to_target, to_working
+from evaluator.tasks import Split, target_peak, target_strips, to_target, to_working, working_strips
 
 
 @dataclass(frozen=True)
@@ -314,13 +314,23 @@ class _Measure:
     def __init__(self, job: CaseJob, reference: Pixels) -> None:
         self._job = job
         self._protocol = job.split.task.spec.protocol
-        self._reference = to_target(reference, self._protocol)
-        self._original = reference
+        self._reference = reference
+        self._peak = target_peak(reference, self._protocol)
         self._prepared: dict[Any, Any] = {}  # what depends on the reference alone, for all submissions
 
     @cached_property
-    def _target(self) -> NDArray[np.float64]:
-        return np.ascontiguousarray(self._reference.array, dtype=np.float64)
+    def _target(self) -> AnyImage:
+        """The reference as metrics take it, a large one in strips."""
+        if is_large(self._reference.array.shape):
+            return target_strips(self._reference, self._protocol)
+        return np.ascontiguousarray(to_target(self._reference, self._protocol).array, dtype=np.float64)
+
+    def _working(self, pixels: Pixels) -> tuple[AnyImage, int]:
+        """Return an output as metrics take it, a large one in strips, and how many of its values were clipped."""
+        if is_large(pixels.array.shape):
+            return working_strips(pixels, self._peak, self._protocol)
+        working = to_working(pixels, self._peak, self._protocol)
+        return working.image, working.clipped
 
     @cached_property
     def _given(self) -> Pixels:
@@ -329,7 +339,7 @@ class _Measure:
     def look(self, reading: Reading) -> tuple[str, ...]:
         """Return what an output gives away."""
         assert reading.pixels is not None  # noqa: S101 - asked only of outputs that were scored
-        seen = look(self._job.case, reading.pixels, self._given, self._original, sha256=reading.sha256)
+        seen = look(self._job.case, reading.pixels, self._given, self._reference, sha256=reading.sha256)
         return seen.marks
 
     def __call__(self, pixels: Pixels) -> tuple[dict[str, Score], float]:
@@ -339,28 +349,28 @@ class _Measure:
         # Integers on the reference's own scale: no protocol changes them.
         if self._job.compiled and pixels.kind != "float" and pixels.array.dtype == reference.array.dtype:
             scores = metrics.evaluate_compiled(ids, output=pixels.array, reference=reference.array, peak=reference.peak)
-        clipped = 0.0
+        share = 0.0
         rest = [metric for metric in ids if metric not in scores]
         if rest:
-            working = to_working(pixels, reference.peak, self._protocol)
-            clipped = working.clipped / working.image.size
+            image, clipped = self._working(pixels)
+            share = clipped / pixels.array.size
         for metric in rest:
             if metric == SHARP_REGION:
-                scores[metric] = self._sharp(working.image)
+                scores[metric] = self._sharp(pixels)
                 continue
             target = self._target if metrics.get(metric).contract.reference else None
             scores[metric] = metrics.evaluate(
-                metric, output=working.image, reference=target, peak=reference.peak, prepared=self._prepared
+                metric, output=image, reference=target, peak=self._peak, prepared=self._prepared
             )
-        return {metric: scores[metric] for metric in ids}, clipped
+        return {metric: scores[metric] for metric in ids}, share
 
-    def _sharp(self, image: NDArray[np.float64]) -> Score:
+    def _sharp(self, pixels: Pixels) -> Score:
         """Return what an output kept of the input where that was in focus."""
         mask = self._job.split.mask(self._job.case)
         if mask is None:
             return Score(State.NOT_APPLICABLE, detail="needs a mask of what is in focus; this split has none")
-        given = to_working(self._given, self._reference.peak, self._protocol).image
-        return metrics.evaluate_sharp(output=image, given=given, mask=mask, peak=self._reference.peak)
+        image, given = (to_working(each, self._peak, self._protocol).image for each in (pixels, self._given))
+        return metrics.evaluate_sharp(output=image, given=given, mask=mask, peak=self._peak)
 
 
 def _clipped(finding: Finding, share: float) -> Finding:

@@ -5,7 +5,7 @@ No sandbox sees these, and none is proof: nothing here keeps a submission from b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from evaluator.findings import Finding, some
 from evaluator.images import Pixels
+from evaluator.metrics.strips import bounds, is_large, total
 
 EQUALS_REFERENCE, EQUALS_INPUT, GAIN, FITTED_GAIN = "equals-reference", "equals-input", "gain", "fitted-gain"
 _SAME = 0.25  # of a level of the reference: what saving as 16-bit or half-precision values leaves
@@ -153,13 +154,24 @@ def _scaled(array: NDArray[np.generic], peak: float, wanted: float) -> NDArray[n
     return values if peak == wanted else values * (wanted / peak)
 
 
+def _parts(*images: NDArray[np.generic]) -> Iterator[tuple[NDArray[np.generic], ...]]:
+    """Yield the same part of images of one shape, and so all of them: strips of large ones."""
+    height, width = images[0].shape[:2]
+    for first, last in bounds(height, width) if is_large(images[0].shape) else [(0, height)]:
+        yield tuple(image[first:last] for image in images)
+
+
+def _sample_and_parts(*images: NDArray[np.generic]) -> Iterator[tuple[NDArray[np.generic], ...]]:
+    yield tuple(_sample(image) for image in images)
+    yield from _parts(*images)
+
+
 def _same(one: Pixels, other: Pixels) -> bool:
     """Tell whether two images hold the same values, on the other's scale, a sample first."""
     if one.array.shape != other.array.shape:
         return False
     level = 1.0 if other.peak > 1 else 1 / 255
-    for part in (_sample, lambda whole: whole):
-        a, b = part(one.array), part(other.array)
+    for a, b in _sample_and_parts(one.array, other.array):
         if one.array.dtype == other.array.dtype and one.kind != "float":
             if not np.array_equal(a, b):
                 return False
@@ -171,25 +183,30 @@ def _same(one: Pixels, other: Pixels) -> bool:
 def _gains(output: Pixels, degraded: Pixels, peak: float) -> tuple[float, float] | None:
     """Return the least and greatest number by which the input gives the output, clipped and rounded; None if none."""
     rounding = 0.5 * peak / output.peak if output.kind != "float" else _HALF_PRECISION * peak
-    low, high = 0.0, np.inf
-    for part in (_sample, lambda whole: whole):
-        y = _scaled(part(output.array), output.peak, peak)
-        x = _scaled(part(degraded.array), degraded.peak, peak)
-        if np.any(y[x <= 0] > rounding):
-            return None
-        y, x = y[x > 0], x[x > 0]
-        inside = (y > 0) & (y < peak)
-        if np.count_nonzero(inside) < min(_UNCLIPPED, y.size):
-            return None
-        low = max(((y[y > 0] - rounding) / x[y > 0]).max(initial=0.0), 0.0)
-        high = ((y[y < peak] + rounding) / x[y < peak]).min(initial=np.inf)
-        if low > high:
+    pair = output.array, degraded.array
+    low = high = np.nan
+    for parts in ([(_sample(pair[0]), _sample(pair[1]))], _parts(*pair)):
+        low, high, size, unclipped = 0.0, np.inf, 0, 0
+        for out, given in parts:
+            y, x = _scaled(out, output.peak, peak), _scaled(given, degraded.peak, peak)
+            if np.any(y[x <= 0] > rounding):
+                return None
+            y, x = y[x > 0], x[x > 0]
+            size, unclipped = size + y.size, unclipped + int(np.count_nonzero((y > 0) & (y < peak)))
+            low = max(((y[y > 0] - rounding) / x[y > 0]).max(initial=0.0), low)
+            high = min(((y[y < peak] + rounding) / x[y < peak]).min(initial=np.inf), high)
+            if low > high:
+                return None
+        if unclipped < min(_UNCLIPPED, size):
             return None
     return low, high
 
 
 def _best_gains(degraded: Pixels, reference: Pixels) -> tuple[float, float]:
     """Return the gains that bring the input nearest to the reference: by least squares, and by its mean."""
-    x = _scaled(degraded.array, degraded.peak, reference.peak)
-    r = reference.array.astype(np.float64)
-    return float(np.sum(x * r) / np.sum(x**2)), float(np.sum(r) / np.sum(x))
+    sums = []
+    for given, target in _parts(degraded.array, reference.array):
+        x, r = _scaled(given, degraded.peak, reference.peak), target.astype(np.float64)
+        sums.append([float(np.sum(values)) for values in (x * r, x**2, r, x)])
+    products, squares, of_reference, of_input = (np.float64(total(each)) for each in zip(*sums, strict=True))
+    return float(products / squares), float(of_reference / of_input)

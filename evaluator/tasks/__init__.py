@@ -2,7 +2,7 @@
 
 from evaluator.tasks.data import find_root
 from evaluator.tasks.lint import lint_pairs
-from evaluator.tasks.protocol import Working, to_target, to_working
+from evaluator.tasks.protocol import Working, target_peak, target_strips, to_target, to_working, working_strips
 from evaluator.tasks.rules import Gate, Ranking, Track
 from evaluator.tasks.spec import Limits, Protocol, TaskSpec
 from evaluator.tasks.task import Split, Task, load_task, locate, task_ids
@@ -21,7 +21,10 @@ __all__ = [
     "lint_pairs",
     "load_task",
     "locate",
+    "target_peak",
+    "target_strips",
     "task_ids",
     "to_target",
     "to_working",
+    "working_strips",
 ]

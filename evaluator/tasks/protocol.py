@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.images import Pixels
 from evaluator.metrics.contract import Image
+from evaluator.metrics.strips import Strips, bounds
 from evaluator.tasks.spec import Protocol, ToneMap
 
 
@@ -60,9 +61,40 @@ def to_target(pixels: Pixels, protocol: Protocol) -> Pixels:
     """
     if protocol.tone_map is None:
         return pixels
-    peak = float(2**protocol.bit_depth - 1) if protocol.quantise == "round" else 1.0
+    peak = target_peak(pixels, protocol)
     image = np.ascontiguousarray(pixels.array, dtype=np.float64)
     return Pixels(_tone_mapped(image, peak, protocol, protocol.tone_map).image, peak)
+
+
+def target_peak(pixels: Pixels, protocol: Protocol) -> float:
+    """Return the peak of what `to_target` makes of a reference."""
+    if protocol.tone_map is None:
+        return pixels.peak
+    return float(2**protocol.bit_depth - 1) if protocol.quantise == "round" else 1.0
+
+
+def working_strips(pixels: Pixels, peak: float, protocol: Protocol) -> tuple[Strips, int]:
+    """Return the image of `to_working` in strips, and how many values are clipped."""
+
+    def convert(first: int, last: int) -> Working:
+        return to_working(replace(pixels, array=pixels.array[first:last]), peak, protocol)
+
+    height, width, channels = pixels.array.shape
+    # Integers lie in their range: there is nothing to count.
+    counted = bounds(height, width) if pixels.kind == "float" else ()
+    clipped = sum(convert(*bound).clipped for bound in counted)
+    return Strips((height, width, channels), lambda first, last: convert(first, last).image), clipped
+
+
+def target_strips(pixels: Pixels, protocol: Protocol) -> Strips:
+    """Return the image of `to_target` in strips of float64."""
+
+    def rows(first: int, last: int) -> Image:
+        part = replace(pixels, array=pixels.array[first:last])
+        return np.ascontiguousarray(to_target(part, protocol).array, dtype=np.float64)
+
+    height, width, channels = pixels.array.shape
+    return Strips((height, width, channels), rows)
 
 
 def _tone_mapped(image: NDArray[np.float64], peak: float, protocol: Protocol, tone_map: ToneMap) -> Working:

@@ -63,7 +63,10 @@ class Split:
     @cached_property
     def has_references(self) -> bool:
         """Whether outputs are compared with anything."""
-        return self.reader.reference(self.case_ids[0]) is not None
+        spec = self.task.split_spec(self.name)
+        if isinstance(spec, GeneratedSplit):
+            return self.reader.reference(self.case_ids[0]) is not None
+        return spec.references is not None
 
     def inputs(self, case_id: str) -> dict[str, Pixels]:
         """Return what a method is given for a case, by role; `input` is always among them.

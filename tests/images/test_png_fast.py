@@ -6,7 +6,7 @@ import io
 import struct
 import tracemalloc
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
@@ -33,6 +33,17 @@ STRATEGIES = (
     cv2.IMWRITE_PNG_ALL_FILTERS,
 )
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
+
+
+@pytest.fixture(autouse=True, scope="module", params=["whole", "in strips"])
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every file is decoded in both ways."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "in strips":
+            patch.setattr(png_fast, "LARGE", 0)
+            patch.setattr(png_fast, "_STRIP", 500)
+            patch.setattr(png_fast, "_PIECE", 100)
+        yield
 
 
 def picture(height: int, width: int, channels: int, dtype: Any, seed: int) -> Array:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from evaluator.runners import frames
 from evaluator.runners.frames import Channel, Closed, FrameError, Limits, Timeout, share
 
 HEADER = struct.Struct("<4sBBBB4IQQ")  # as the module's documentation of the wire has it
@@ -244,3 +245,21 @@ def test_shared_memory_cannot_be_resized_under_its_reader() -> None:
             attack()
     assert len(memory) == 1 << 16
     os.close(descriptor)
+
+
+def test_memory_of_a_large_payload_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "_LARGE", 1 << 17)
+    ends = Ends(SHARED)
+    try:
+        sent = [np.full(99_999, 7, np.uint8), np.arange(40_001.0), bytes([9]) * 200_001]
+        for _ in range(2):  # what was given back can be filled again
+            _, found = exchanged(ends, {}, sent)
+            np.testing.assert_array_equal(found[0], sent[0])
+            np.testing.assert_array_equal(found[1], sent[1])
+            assert found[2] == sent[2]
+        assert ends.memory is not None
+        held = bytes(ends.memory)
+        assert held.count(7) >= 99_999  # small: it stays
+        assert held.count(9) < 2 * 4096  # all but its first and last page
+    finally:
+        ends.close()

@@ -15,7 +15,7 @@ from evaluator import metrics
 from evaluator.findings import Severity
 from evaluator.images import encode_png
 from evaluator.ingest import open_submission
-from evaluator.metrics import Score, State
+from evaluator.metrics import Score, State, strips
 from evaluator.runners import ModelRunner, Reception, Workers
 from evaluator.scoring.jobs import CaseJob, CaseResult, ModelOutputs, PrecomputedOutputs, run_case
 from evaluator.tasks import Limits
@@ -193,3 +193,22 @@ def test_compiled_metrics_are_used_where_no_protocol_changes_a_pixel(
     for metric in ids:
         assert fast[metric].state is plain[metric].state
         assert fast[metric].value == pytest.approx(plain[metric].value, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["png", "clipped float"])
+def test_large_images_are_scored_and_looked_at_in_strips(
+    one: One, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    folder = tiny.outputs("team")
+    if kind != "png":
+        put(folder, np.random.default_rng(0).uniform(-0.1, 1.1, tiny.references["a-1"].shape))
+    ids = ("psnr.f64", "ssim.basicsr", "ms_ssim.pirm", "ms_ssim.common", "mae", "sharp_region.area")
+    wanted = one(folder, metric_ids=ids)
+    monkeypatch.setattr(strips, "LARGE", 0)
+    monkeypatch.setattr(strips, "_STRIP", 20)
+    found = one(folder, metric_ids=ids)
+    assert found.findings == wanted.findings  # the share of clipped values among them
+    assert found.marks == wanted.marks
+    assert [found.scores[m].state for m in ids] == [wanted.scores[m].state for m in ids]
+    for metric in ("psnr.f64", "ssim.basicsr", "mae"):
+        assert found.scores[metric].value == pytest.approx(wanted.scores[metric].value, rel=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,21 @@ from skimage import data
 
 from evaluator.findings import Finding, Severity
 from evaluator.images import Pixels, peak_of
+from evaluator.metrics import strips
 from evaluator.scoring.suspicions import Look, across, look, summarise
 
 Image = NDArray[np.uint8]
 Pair = tuple[Image, Image]
+
+
+@pytest.fixture(autouse=True, scope="module", params=["whole", "in strips"])
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every image is looked at in both ways."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "in strips":
+            patch.setattr(strips, "LARGE", 0)
+            patch.setattr(strips, "_STRIP", 1000)
+        yield
 
 
 def pixels(array: NDArray[Any]) -> Pixels:

@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from evaluator.images import Pixels, peak_of
-from evaluator.tasks import Protocol, Working, to_working
+from evaluator.metrics import strips
+from evaluator.tasks import Protocol, Working, target_peak, target_strips, to_target, to_working, working_strips
 
 LEVELS = np.arange(256, dtype=np.uint8).reshape(8, 32, 1)
 ALL_16 = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
@@ -97,3 +98,28 @@ def test_half_precision_is_scaled_in_double(array: NDArray[np.float32]) -> None:
 def test_metrics_are_given_contiguous_doubles(dtype: str) -> None:
     image = working(np.zeros((4, 6, 3), dtype)[:, ::2]).image
     assert (image.dtype, image.shape, image.flags.c_contiguous) == (np.float64, (4, 3, 3), True)
+
+
+TONE_MAPPED = {"tone_map": {"white": 4, "offset": 0.25}, "accepts": ("float",)}
+PROTOCOLS = [{}, {"quantise": "round"}, {"clip": False}, TONE_MAPPED, {**TONE_MAPPED, "quantise": "round"}]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+def test_strips_hold_the_rows_of_the_whole(
+    kind: str, protocol: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strips, "_STRIP", 50)
+    random = np.random.default_rng(3)
+    top = 1.0 if kind == "float32" else np.iinfo(kind).max
+    array = random.uniform(-0.1 if kind == "float32" else 0, 1.1 if kind == "float32" else 1, (31, 23, 3)) * top
+    pixels, rules = Pixels(array.astype(kind), peak_of(np.dtype(kind))), Protocol(**protocol)
+    wanted = to_working(pixels, 255, rules)
+    found, clipped = working_strips(pixels, 255, rules)
+    if kind == "float32":
+        assert clipped == wanted.clipped
+    assert found.shape == wanted.image.shape
+    np.testing.assert_array_equal(found.whole(), wanted.image)
+    target = to_target(pixels, rules)
+    assert target_peak(pixels, rules) == target.peak
+    np.testing.assert_array_equal(target_strips(pixels, rules).whole(), target.array.astype(np.float64))
