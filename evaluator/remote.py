@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import errno
+import fnmatch
 import logging
 import re
 import shutil
@@ -13,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from evaluator.findings import EvaluatorError
 from evaluator.patience import patiently
@@ -21,6 +22,7 @@ from evaluator.patience import patiently
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_CHAIN = re.compile(r"::(?:[A-Za-z0-9+.-]+::)*[A-Za-z][A-Za-z0-9+.-]+://")
 _LOCAL = ("file", "local")
 _WEB = ("http", "https")
 _AT_A_TIME = 16
@@ -76,8 +78,7 @@ class Url:
         """Return the URL without password and query; on the web and by FTP without user, too."""
         parts = urlsplit(self.text)
         user, _, host = parts.netloc.rpartition("@")
-        secret = ":" in user or parts.scheme in (*_WEB, "ftp", "ftps")
-        shown = f"{user}@{host}" if user and not secret else host
+        shown = f"{user}@{host}" if user and not self._hides_user() else host
         return f"{self.scheme}://{shown}{parts.path}".rstrip("/")
 
     @property
@@ -105,10 +106,16 @@ class Url:
     def scrubbed(self, text: object) -> str:
         """Return what somebody says of this URL without what may be secret."""
         said, parts = str(text).replace(self.text, str(self)), urlsplit(self.text)
-        user = parts.netloc.rpartition("@")[0]
-        for secret in (parts.query, user if ":" in user or self.scheme in _WEB else "", parts.password):
+        secrets = {parts.query, parts.password or ""} | {v for _, v in parse_qsl(parts.query) if len(v) > 5}
+        if self._hides_user():
+            secrets |= {parts.netloc.rpartition("@")[0], parts.username or ""}
+        for secret in sorted(secrets | {unquote(secret) for secret in secrets}, key=len, reverse=True):
             said = said.replace(secret, "…") if secret else said
         return said
+
+    def _hides_user(self) -> bool:
+        # Of some stores it is the name of a container; on the web it may be a token.
+        return ":" in urlsplit(self.text).netloc.rpartition("@")[0] or self.scheme in (*_WEB, "ftp", "ftps")
 
 
 def location(given: str | Path | Url) -> Path | Url:
@@ -120,22 +127,40 @@ def location(given: str | Path | Url) -> Path | Url:
     if isinstance(given, Url):
         return given
     text = str(given)
-    if isinstance(given, Path) and re.match(r"[a-z][a-z0-9+.-]+:/", text) and not given.exists():
-        raise EvaluatorError(f"{text} is no path: name a URL as text, for a Path loses one of its slashes.")
-    found = _URL.match(text) if isinstance(given, str) else None
+    if isinstance(given, Path):
+        if re.match(r"[a-z][a-z0-9+.-]+:/", text) and not given.exists():
+            raise EvaluatorError(f"{text} is no path: name a URL as text, for a Path loses one of its slashes.")
+        return given
+    if _CHAIN.search(text):
+        raise EvaluatorError(f"{text.partition(':')[0]}:…::… is a chain of URLs: name one plain URL.")
+    found = _URL.match(text)
     if found is None:
-        return Path(given)
+        return Path(text)
     try:
         urlsplit(text)
     except ValueError as error:
         raise EvaluatorError(f"This is no URL ({error}): {text.partition('?')[0].rpartition('@')[2]}") from None
-    if "::" in text:
-        raise EvaluatorError(f"{Url(text)} is a chain of URLs (::): name one plain URL.")
     if found[1].lower() in _LOCAL:
         return Path(unquote(text[found.end() :].removeprefix("localhost")))
     if text[found.end() :].strip("/") == "":
         raise EvaluatorError(f"{text} names no place: add a bucket or a server, and a path.")
     return Url(text)
+
+
+def expand(url: Url) -> list[Url]:
+    """Return what a URL whose last part has a `*` stands for, by name, as a shell does for a path; else the URL.
+
+    Raises:
+        EvaluatorError: nothing has such a name, or the store cannot be asked.
+    """
+    folder, _, pattern = url.text.rstrip("/").rpartition("/")
+    if "*" not in pattern or "?" in url.text:
+        return [url]
+    entries = Remote(Url(folder)).entries()
+    names = [e.name for e in entries if e.kind != "other" and fnmatch.fnmatchcase(e.name, pattern)]
+    if not names:
+        raise EvaluatorError(f"Nothing at {Url(folder)} has a name like {pattern}.")
+    return [Url(folder).child(name) for name in names]
 
 
 @dataclass(frozen=True)
@@ -177,7 +202,7 @@ class Remote:
         """
         if self.url.scheme in _WEB and self.url.text.endswith("/"):
             return Entry("", self._root, "folder")
-        return _entry("", self._call(lambda: self._fs.info(self._root), self.url.name))
+        return _entry("", self._call(lambda: self._fs.info(self._root), ""))
 
     def entries(self, folder: Entry | None = None) -> list[Entry]:
         """Return what lies in a folder itself, sorted by name; of the URL if none is given.
@@ -188,7 +213,7 @@ class Remote:
         """
         place, prefix = (folder.path, f"{folder.name}/") if folder else (self._root, "")
         if place not in self._listed:
-            listed = self._call(lambda: self._fs.ls(place, detail=True), prefix or self.url.name)
+            listed = self._call(lambda: self._fs.ls(place, detail=True), prefix.rstrip("/"))
             self._listed[place] = sorted(self._below(listed, place.rstrip("/") + "/", prefix), key=lambda e: e.name)
         return self._listed[place]
 
@@ -200,10 +225,12 @@ class Remote:
             below = path.lstrip("/").removeprefix(place.lstrip("/"))
             if web and (below == path or "?" in below or "#" in below):
                 continue  # a link on the page that leads elsewhere, or sorts the list
-            if path.strip("/") == place.strip("/"):
+            # S3 has keys such as a//b; to s3fs, what is between the slashes is a folder of the same name again.
+            nameless = path.endswith("/") and str(info.get("StorageClass")) == "DIRECTORY"
+            if path.strip("/") == place.strip("/") and not nameless and not info.get("size"):
                 continue  # the folder itself: some stores keep an empty file for it
             name = unquote(below.rstrip("/")) if web else below.removesuffix("/")
-            found = _entry(prefix + name, info)
+            found = _entry(prefix + (name or "/"), info)
             odd = below == path or name in ("", ".", "..") or "/" in name
             yield replace(found, kind="other") if odd else found
 
@@ -250,7 +277,7 @@ class Remote:
         def copied(item: tuple[Path, Entry]) -> None:
             target, entry = item
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._call(lambda: self._copy_one(entry, target), entry.name or self.url.name)
+            self._call(lambda: self._copy_one(entry, target), entry.name)
 
         self._each(copied, list(wanted.items()))
 
@@ -288,27 +315,28 @@ class Remote:
             try:
                 return ask()
             except Exception as problem:  # each store has its own kinds of exceptions
-                # To fsspec, a file of a server that cannot be reached does not exist.
+                # To fsspec, a file of a web server that cannot be reached does not exist.
                 cause = problem.__cause__ if isinstance(problem, FileNotFoundError) else None
-                error = cause if isinstance(cause, Exception) else problem
+                error = cause if isinstance(cause, Exception) and self.url.scheme in _WEB else problem
                 if _passes(error):
                     raise OSError(errno.EIO, self._said(error)) from None
                 raise error from None
 
         try:
-            return patiently(attempt, name)
-        except FileNotFoundError:
-            raise Missing(f"There is no {name} at {self.url}, or nobody may see it without credentials.") from None
+            return patiently(attempt, name or str(self.url))
         except Exception as error:
+            place, status = f"{name} at {self.url}" if name else str(self.url), getattr(error, "status", None)
+            if isinstance(error, FileNotFoundError) or status in (404, 410):
+                raise Missing(f"There is no {place}; or it is hidden without the right credentials.") from None
             if isinstance(error, OSError) and error.errno in _HERE:
                 raise EvaluatorError(f"{self.url} cannot be copied to this machine ({error.strerror}).") from None
-            denied = isinstance(error, PermissionError) or getattr(error, "status", None) in (401, 403)
+            denied = isinstance(error, PermissionError) or status in (401, 403)
             fix = (
                 "Give the credentials that its store asks for, as its own tools take them from the environment."
                 if denied
                 else "Look whether the address is right and the network is up, and run again."
             )
-            raise EvaluatorError(f"{name} at {self.url} cannot be read ({self._said(error)}). {fix}") from None
+            raise EvaluatorError(f"{place} cannot be read ({self._said(error)}). {fix}") from None
 
     def _said(self, error: Exception) -> str:
         text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

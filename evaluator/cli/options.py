@@ -240,13 +240,15 @@ def submission_paths(given: tuple[Path | Url, ...], task: str) -> list[Path | Ur
     from evaluator.cli.output import say
     from evaluator.findings import EvaluatorError
     from evaluator.ingest import left_out
+    from evaluator.remote import Url, expand
 
     def beside(path: Path | Url) -> bool:
-        if not isinstance(path, Path):
-            return False
-        document = path.is_file() and path.suffix.lower() in (".md", ".txt", ".toml", ".json")
-        return document or path.resolve().name.startswith((".", "__"))
+        name = path.resolve().name if isinstance(path, Path) else path.name
+        is_file = path.is_file() if isinstance(path, Path) else True
+        document = is_file and name.lower().endswith((".md", ".txt", ".toml", ".json"))
+        return document or name.startswith((".", "__"))
 
+    given = tuple(path for one in given for path in (expand(one) if isinstance(one, Url) else [one]))
     others = [p for p in given if beside(p)]
     if others:
         say(f"Left out, being no submissions: {', '.join(map(str, others))}.")
