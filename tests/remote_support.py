@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from fsspec.implementations.memory import MemoryFileSystem
 
 SECRET = "s3cr3t-t0ken"  # noqa: S105 - looked for in what is shown
 
@@ -39,3 +40,13 @@ def serving(folder: Path) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def store_in_memory() -> Iterator[Any]:
+    """Yield the store in memory, empty at the start and at the end."""
+    fs = fsspec.filesystem("memory")
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+    yield fs
+    MemoryFileSystem.store.clear()

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import known_implementations
@@ -16,18 +15,15 @@ from fsspec.registry import known_implementations
 from evaluator.findings import EvaluatorError
 from evaluator.patience import noting
 from evaluator.remote import Missing, Remote, Url, expand, location, room
-from remote_support import SECRET, serving
+from remote_support import SECRET, serving, store_in_memory
 
 
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The store in memory, empty; its waits between tries take no time."""
     monkeypatch.setattr("time.sleep", lambda _: None)
-    fs = fsspec.filesystem("memory")
-    MemoryFileSystem.store.clear()
-    MemoryFileSystem.pseudo_dirs[:] = [""]
-    yield fs
-    MemoryFileSystem.store.clear()
+    with store_in_memory() as fs:
+        yield fs
 
 
 def failing(*errors: Exception) -> Callable[[Any, str, str], None]:
