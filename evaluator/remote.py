@@ -11,7 +11,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -68,11 +68,14 @@ class Missing(EvaluatorError):
     """There is nothing behind a URL."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Url:
     """A URL of a file or a folder. As text it is shown without what may be secret."""
 
-    text: str = field(repr=False)
+    text: str
+
+    def __repr__(self) -> str:
+        return f"Url({str(self)!r})"
 
     def __str__(self) -> str:
         """Return the URL without password and query; on the web and by FTP without user, too."""
@@ -230,9 +233,9 @@ class Remote:
             if path.strip("/") == place.strip("/") and not nameless and not info.get("size"):
                 continue  # the folder itself: some stores keep an empty file for it
             name = unquote(below.rstrip("/")) if web else below.removesuffix("/")
-            found = _entry(prefix + (name or "/"), info)
+            found = _entry(prefix + name, info)
             odd = below == path or name in ("", ".", "..") or "/" in name
-            yield replace(found, kind="other") if odd else found
+            yield replace(found, kind="other", name=f"/{path.lstrip('/')}") if odd else found
 
     def walk(self, depth: int) -> Iterator[Entry]:
         """Yield all files, and what else is no folder, so many levels deep; a folder deeper than that as it is.

@@ -84,12 +84,15 @@ class _Said(logging.Handler):
         say(record.getMessage())
 
 
+_said = _Said()
+
+
 def main() -> None:
     """Run the command line; bad input ends with a message and status 2, never with a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an old terminal's encoding must not end a run
-    logging.getLogger("evaluator").addHandler(_Said())
+    logging.getLogger("evaluator").addHandler(_said)
     logging.getLogger("evaluator").setLevel(logging.INFO)
     try:
         sys.exit(cli.main(standalone_mode=False))
