@@ -194,6 +194,7 @@ class Remote:
         self.url = url
         self._fs, self._root = _open(url)
         self._fs.invalidate_cache()
+        self._fs.dircache.clear()  # which that of the web leaves as it is
         self._listed: dict[str, list[Entry]] = {}
 
     def entry(self) -> Entry:

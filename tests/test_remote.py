@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.config import conf
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import known_implementations
 
@@ -241,6 +242,15 @@ def test_a_page_of_links_is_a_folder(tmp_path: Path) -> None:
         with pytest.raises(Missing):
             Remote(Url(f"{base}/none.zip")).entry()
     assert (tmp_path / "copy.png").read_bytes() == b"one"
+
+
+def test_a_store_is_asked_anew_even_if_fsspec_keeps_its_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(conf, "http", {"use_listings_cache": True})
+    (tmp_path / "a.png").write_bytes(b"one")
+    with serving(tmp_path) as base:
+        assert [e.name for e in Remote(Url(base)).entries()] == ["a.png"]
+        (tmp_path / "b.png").write_bytes(b"two")
+        assert [e.name for e in Remote(Url(base)).entries()] == ["a.png", "b.png"]
 
 
 @pytest.mark.parametrize(
