@@ -30,8 +30,8 @@ ARROWS = {
     "site": {"ranking", "results", "ingest", "runners", "efficiency", "tasks", "metrics", "images"},
     "bundle": {"scoring", "ranking", "results", "ingest", "efficiency", "tasks", "metrics", "images"},
 }
-LEAVES = {"patience", "findings", "shipped", "text", "typed_toml", "_version"}
-HEAVY = ("torch", "tensorflow", "pandas", "skimage", "scipy", "cv2", "h5py", "matplotlib")
+LEAVES = {"findings", "patience", "remote", "shipped", "text", "typed_toml", "_version"}
+HEAVY = ("torch", "tensorflow", "pandas", "skimage", "scipy", "cv2", "h5py", "matplotlib", "fsspec")
 
 
 def imported_packages(file: Path) -> set[str]:

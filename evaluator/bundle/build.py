@@ -37,6 +37,7 @@ from evaluator.findings import EvaluatorError
 from evaluator.images import encode_png
 from evaluator.ingest import baselines_folder
 from evaluator.metrics import State
+from evaluator.remote import Url
 from evaluator.tasks import Split, load_task
 from evaluator.tasks.rules import MEAN_RANK
 from evaluator.tasks.spec import GeneratedSplit, TaskSpec
@@ -73,7 +74,7 @@ def build_bundle(
     out: Path,
     *,
     split: str | None = None,
-    data: Path | None = None,
+    data: Path | Url | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
     docker_image: str | None = None,

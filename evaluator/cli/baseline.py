@@ -12,6 +12,7 @@ from evaluator.cli import options
 from evaluator.cli.score import command as score_command
 
 if TYPE_CHECKING:
+    from evaluator.remote import Url
     from evaluator.scoring import Outcome, Overview
     from evaluator.scoring.overview import Entry
     from evaluator.tasks import Split
@@ -73,7 +74,7 @@ def table(
     tasks: str | None,
     baselines: str | None,
     split_name: str,
-    data: Path | None,
+    data: Path | Url | None,
     leaderboards: Path,
     workers: int | None,
     no_run: bool,

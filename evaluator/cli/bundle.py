@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from evaluator.cli import options
+
+if TYPE_CHECKING:
+    from evaluator.remote import Url
 
 _DATES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S")
 
@@ -36,7 +40,7 @@ def command(
     *,
     task: str,
     split: str | None,
-    data: Path | None,
+    data: Path | Url | None,
     out: Path,
     start: datetime | None,
     end: datetime | None,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from evaluator.cli import options
+
+if TYPE_CHECKING:
+    from evaluator.remote import Url
 
 
 @click.command("check", short_help="Say what is wrong with a submission, without scoring it.")
@@ -17,17 +21,17 @@ from evaluator.cli import options
 @options.accept_partial
 @options.trust
 @options.output_format
-@click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SUBMISSION...")
+@click.argument("submissions", nargs=-1, required=True, type=options.path_or_url, metavar="SUBMISSION...")
 def command(
     *,
     task: str,
     split: str | None,
-    data: Path | None,
+    data: Path | Url | None,
     workers: int | None,
     accept_partial: bool,
     trust: tuple[str, ...],
     output_format: str,
-    submissions: tuple[Path, ...],
+    submissions: tuple[Path | Url, ...],
 ) -> None:
     """Say everything that scoring would find wrong with a submission, without scoring it."""
     from evaluator.cli.output import print_findings, print_json, say

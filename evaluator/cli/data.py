@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from evaluator.cli import options
+
+if TYPE_CHECKING:
+    from evaluator.remote import Url
 
 
 @click.group("data")
@@ -19,12 +23,12 @@ def command() -> None:
 @options.split
 @click.option(
     "--root",
-    type=click.Path(path_type=Path),
+    type=options.path_or_url,
     metavar="DIR",
-    help="The folder that holds data sets, or the task's own. Else EVALUATOR_DATA, else the config file.",
+    help="The folder that holds data sets, or its URL, or the task's own. Else EVALUATOR_DATA, else the config file.",
 )
 @options.output_format
-def verify(task: str, split: str | None, root: Path | None, output_format: str) -> None:
+def verify(task: str, split: str | None, root: Path | Url | None, output_format: str) -> None:
     """Read a task's data and compare it with what was published: counts, sizes, sha256."""
     from evaluator.cli.output import print_findings, print_json, say
     from evaluator.findings import EvaluatorError
@@ -71,7 +75,7 @@ def verify(task: str, split: str | None, root: Path | None, output_format: str) 
 @options.split
 @options.data
 @options.output_format
-def lint_command(*, task: str, split: str | None, data: Path | None, output_format: str) -> None:
+def lint_command(*, task: str, split: str | None, data: Path | Url | None, output_format: str) -> None:
     """Look for pairs that are shifted, exposed otherwise, swapped, mixed up or twice there.
 
     It measures, which can err, and changes nothing: look at what it names. Status 0 whatever it finds.

@@ -14,6 +14,7 @@ _FRAMEWORKS = (
     ("torch", "torch", "torch", "TorchScript and .pt2 models, LPIPS"),
     ("tensorflow", "tensorflow", "tensorflow", "Keras, SavedModel and frozen graphs"),
     ("h5py", "h5py", "hdf5", "MATLAB 7.3 files"),
+    ("fsspec", "fsspec", "remote", "data and submissions behind URLs"),
     ("pyiqa", "pyiqa", "pyiqa", "metrics pyiqa:NAME (non-commercial licence)"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import os
 import sys
 from pathlib import Path
@@ -74,11 +75,25 @@ def cli() -> None:
     """
 
 
+class _Said(logging.Handler):
+    """What the library logs, as messages of the command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from evaluator.cli.output import say
+
+        say(record.getMessage())
+
+
+_said = _Said()
+
+
 def main() -> None:
     """Run the command line; bad input ends with a message and status 2, never with a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an old terminal's encoding must not end a run
+    logging.getLogger("evaluator").addHandler(_said)
+    logging.getLogger("evaluator").setLevel(logging.INFO)
     try:
         sys.exit(cli.main(standalone_mode=False))
     except click.exceptions.Exit as stop:

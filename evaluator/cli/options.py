@@ -10,16 +10,26 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from evaluator.remote import Url
     from evaluator.scoring import Backend
     from evaluator.tasks import Task
 
 task = click.option("--task", required=True, metavar="TASK", help="A task's id (see `evaluate tasks`) or a .toml file.")
 split = click.option("--split", metavar="SPLIT", help="A split of the task; its official one if not given.")
+
+
+def path_or_url(text: str) -> Path | Url:
+    """Return what an argument names: a path, or a URL that fsspec knows, such as `s3://bucket/folder`."""
+    from evaluator.remote import location
+
+    return location(text)
+
+
 data = click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=path_or_url,
     metavar="DIR",
-    help="The folder that holds data sets. Else EVALUATOR_DATA, else `data` in the config file.",
+    help="The folder that holds data sets, or its URL. Else EVALUATOR_DATA, else `data` in the config file.",
 )
 leaderboards = click.option(
     "--leaderboards",
@@ -222,7 +232,7 @@ NAMED = "evaluator.named"
 """Key of a context's `meta`: whether every submission was named, by a verb that takes names."""
 
 
-def submission_paths(given: tuple[Path, ...], task: str) -> list[Path]:
+def submission_paths(given: tuple[Path | Url, ...], task: str) -> list[Path | Url]:
     """Return the arguments that are to be scored; say which a shell's `*` brought along that are not.
 
     Documents and hidden files are left out, and of several paths the baselines that are not for the task.
@@ -230,22 +240,25 @@ def submission_paths(given: tuple[Path, ...], task: str) -> list[Path]:
     from evaluator.cli.output import say
     from evaluator.findings import EvaluatorError
     from evaluator.ingest import left_out
+    from evaluator.remote import Url, expand
 
-    def beside(path: Path) -> bool:
-        document = path.is_file() and path.suffix.lower() in (".md", ".txt", ".toml", ".json")
-        return document or path.resolve().name.startswith((".", "__"))
+    def beside(path: Path | Url) -> bool:
+        name = path.resolve().name if isinstance(path, Path) else path.name
+        is_file = path.is_file() if isinstance(path, Path) else True
+        document = is_file and name.lower().endswith((".md", ".txt", ".toml", ".json"))
+        return document or name.startswith((".", "__"))
 
+    given = tuple(path for one in given for path in (expand(one) if isinstance(one, Url) else [one]))
     others = [p for p in given if beside(p)]
     if others:
         say(f"Left out, being no submissions: {', '.join(map(str, others))}.")
     rest = [p for p in given if p not in others]
     if len(rest) > 1 and not click.get_current_context().meta.get(NAMED):
-        reasons: dict[str, list[Path]] = {}
-        for path in rest:
-            reasons.setdefault(left_out(path, task), []).append(path)
-        rest = reasons.pop("", [])
-        for reason, paths in reasons.items():
-            say(f"Baselines left out, {reason}: {', '.join(p.resolve().name for p in paths)}.")
+        reasons = {path: left_out(path, task) for path in rest if isinstance(path, Path)}
+        rest = [path for path in rest if not (isinstance(path, Path) and reasons[path])]
+        for reason in dict.fromkeys(filter(None, reasons.values())):
+            names = ", ".join(path.resolve().name for path, why in reasons.items() if why == reason)
+            say(f"Baselines left out, {reason}: {names}.")
     if not rest:
         raise EvaluatorError("There is no submission among the arguments: name a folder or an archive of outputs.")
     return rest

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from evaluator.cli import options
+
+if TYPE_CHECKING:
+    from evaluator.remote import Url
 
 
 @click.command("rescore", short_help="Score kept outputs again by new metrics or versions; no model is run.")
@@ -18,7 +22,7 @@ def command(
     *,
     task: str,
     split: str | None,
-    data: Path | None,
+    data: Path | Url | None,
     leaderboards: Path,
     workers: int | None,
     executor: str,

@@ -10,18 +10,19 @@ import click
 from evaluator.cli import options
 
 if TYPE_CHECKING:
+    from evaluator.remote import Url
     from evaluator.scoring import Outcome
 
 
 @click.command("score", short_help="Score submissions on a task (the default verb).")
 @options.scoring
 @options.running
-@click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SUBMISSION...")
+@click.argument("submissions", nargs=-1, required=True, type=options.path_or_url, metavar="SUBMISSION...")
 def command(
     *,
     task: str,
     split: str | None,
-    data: Path | None,
+    data: Path | Url | None,
     leaderboards: Path,
     workers: int | None,
     executor: str,
@@ -31,7 +32,7 @@ def command(
     accept_partial: bool,
     trust: tuple[str, ...],
     output_format: str,
-    submissions: tuple[Path, ...],
+    submissions: tuple[Path | Url, ...],
 ) -> None:
     """Score submissions on a task and show where they stand (the default verb).
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from evaluator.cli import options
+
+if TYPE_CHECKING:
+    from evaluator.remote import Url
 
 
 @click.command("site", short_help="Write the leaderboard pages.")
@@ -30,7 +34,7 @@ from evaluator.cli import options
     help="Write the page of one task alone, as one file with everything in it, to send or to attach.",
 )
 def command(
-    *, leaderboards: Path, data: Path | None, tasks: tuple[str, ...], split: str | None, single_file: Path | None
+    *, leaderboards: Path, data: Path | Url | None, tasks: tuple[str, ...], split: str | None, single_file: Path | None
 ) -> None:
     """Write the leaderboard pages of all scorecards; prints the path of the index page."""
     from evaluator import site

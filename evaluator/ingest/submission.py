@@ -40,6 +40,8 @@ class Submission:
     """A model's files, with their sizes."""
     prefix: str = ""
     """The folder around all files, with a slash; mostly empty."""
+    origin: str = ""
+    """The URL that it was fetched from, without what may be secret; empty where it lies on this machine."""
 
     @property
     def is_model(self) -> bool:

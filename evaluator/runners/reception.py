@@ -14,7 +14,9 @@ from evaluator.ingest import FolderSource, Source, Submission, baseline_files
 from evaluator.ingest.sources.base import unprintable
 from evaluator.ingest.sources.blocks import FILES as BLOCK_FILES
 from evaluator.ingest.sources.blocks import are_blocks
+from evaluator.remote import Url
 from evaluator.runners.client import Workers
+from evaluator.runners.fetching import fetch
 from evaluator.runners.model import copy_files, open_to_workers
 from evaluator.runners.reading import WorkerSource
 from evaluator.runners.sandbox import Isolation, allowed, isolation
@@ -47,6 +49,14 @@ class Reception:
         self._folders: list[tempfile.TemporaryDirectory[str]] = []
         self._workers: list[Workers] = []
 
+    def fetch(self, url: Url) -> Path:
+        """Return a private copy of what a team put behind a URL.
+
+        Raises:
+            EvaluatorError: there is nothing, it cannot be read, or may not be copied; with all that is wrong.
+        """
+        return fetch(url, self._private())
+
     def files(self, path: Path, case_ids: Sequence[str], *, trusted: bool = False) -> tuple[Source, Workers]:
         """Return a submission's files, and the workers that decode them.
 
@@ -71,8 +81,11 @@ class Reception:
             fix = "Name the folder, or the archive, of outputs."
             finding = Finding.error("kind", str(path), "a folder or an archive", got, fix)
             raise EvaluatorError(f"{path} is no submission.", [finding])
-        copy = self._private() / (name if path.is_file() else "outputs")
-        if path.is_file():
+        private = any(path.parent == Path(folder.name) for folder in self._folders)
+        copy = path if private and path.is_file() else self._private() / (name if path.is_file() else "outputs")
+        if copy == path:
+            open_to_workers(copy)
+        elif path.is_file():
             try:
                 shutil.copyfile(path, copy)
             except OSError as error:

@@ -21,6 +21,7 @@ from evaluator.efficiency import summarise
 from evaluator.findings import EvaluatorError, Finding, has_errors
 from evaluator.ingest import Submission
 from evaluator.metrics import Aggregate, State
+from evaluator.remote import Url, location
 from evaluator.results import (
     DatasetInfo,
     GroupMean,
@@ -48,7 +49,7 @@ from evaluator.tasks import Split
 class Outcome:
     """What became of one submission of a run."""
 
-    path: Path
+    path: Path | Url
     id: str | None = None
     card: Scorecard | None = None
     """None if it was rejected, or only checked."""
@@ -94,7 +95,7 @@ class _Entry:
 
 
 def score(
-    paths: Sequence[Path],
+    paths: Sequence[Path | Url | str],
     split: Split,
     *,
     leaderboards: Path = Path("leaderboards"),
@@ -107,7 +108,7 @@ def score(
     """Score submissions on a split and write their scorecards.
 
     Args:
-        paths: folders or zip archives of outputs, or folders of baselines.
+        paths: folders or archives of outputs, or folders of baselines, or URLs of such.
         split: the split, opened.
         leaderboards: the folder that results are written to.
         workers: threads, if no executor is given; else how many jobs the executor does at a time.
@@ -165,7 +166,7 @@ def score(
 
 
 def check(
-    paths: Sequence[Path],
+    paths: Sequence[Path | Url | str],
     split: Split,
     *,
     workers: int = 1,
@@ -219,10 +220,10 @@ def _read_only(entries: Sequence[_Entry], opener: Opener, *, backend: Backend, p
             entry.outcome.message = entry.submission.rejected or entry.broken
 
 
-def _open_all(paths: Sequence[Path], opener: Opener) -> tuple[list[_Entry], list[Outcome]]:
+def _open_all(paths: Sequence[Path | Url | str], opener: Opener) -> tuple[list[_Entry], list[Outcome]]:
     entries: list[_Entry] = []
     outcomes: list[Outcome] = []
-    for path in map(Path, paths):
+    for path in map(location, paths):
         outcome = Outcome(path)
         outcomes.append(outcome)
         try:
@@ -238,7 +239,9 @@ def _open_all(paths: Sequence[Path], opener: Opener) -> tuple[list[_Entry], list
         else:
             outcome.id, outcome.findings = opened.submission.id, opened.submission.findings
             numbers = opener.split.case_numbers
-            entries.append(_Entry(outcome, opened, Journal(None, "", opened.submission.id, numbers)))
+            entries.append(
+                _Entry(outcome, opened, Journal(None, "", opened.submission.id, numbers), retried=[*opened.retried])
+            )
     return [entry for entry in entries if not _is_twin(entry, entries)], outcomes
 
 
@@ -315,6 +318,8 @@ def _write(entry: _Entry, card: Scorecard, file: Path) -> None:
 
 
 def _where(submission: Submission, leaderboards: Path) -> str:
+    if submission.origin:
+        return submission.origin
     # A baseline may lie in the installed package: its name is enough.
     if submission.is_baseline:
         return f"baselines/{submission.id}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.ingest import Manifest, Submission, open_submission, submission_id
 from evaluator.ingest.manifest import Format
+from evaluator.patience import noting
+from evaluator.remote import Url
 from evaluator.results import Store
 from evaluator.results.provenance import IsolationInfo
 from evaluator.runners import ModelRunner, Reception, RunFailed, Workers
@@ -48,6 +50,8 @@ class Opened:
     digest: str = ""
     """Of a model; empty for outputs."""
     trusted: bool = False
+    retried: tuple[str, ...] = ()
+    """What was read again while it, and the data set, were fetched, a line each."""
 
     def isolation_info(self, stopped: tuple[str, ...]) -> IsolationInfo:
         """Return what a scorecard says of the isolation in force, and of what was stopped."""
@@ -74,7 +78,9 @@ class Opener:
             permissions: what the operator allows.
         """
         self.split, self.store, self.permissions = split, store, permissions
-        hidden = [split.reader.folder, *([store.root] if store else [])]
+        with noting() as self._retried:
+            folder = split.reader.folder  # fetched here, if it is behind a URL
+        hidden = [folder, *([store.root] if store else [])]
         self._reception = Reception(split.task.spec.limits, hidden)
         self._loaded = 0
 
@@ -83,15 +89,31 @@ class Opener:
         """What was proved on this machine."""
         return self._reception.isolation
 
-    def open(self, path: Path) -> Opened:
-        """Open a submission.
+    def open(self, path: Path | Url) -> Opened:
+        """Open a submission; one behind a URL is copied to this machine first.
 
         Raises:
             EvaluatorError: it cannot be used at all, or may not run at the level that this machine has.
         """
+        if isinstance(path, Path):
+            return replace(self._open(path), retried=tuple(self._retried))
+        with noting() as lines:
+            copy = self._reception.fetch(path)
+        try:
+            opened = self._open(copy, path)
+        except EvaluatorError as error:
+            findings = [_renamed(finding, copy, path) for finding in error.findings]
+            raise EvaluatorError(str(error).replace(str(copy), str(path)), findings) from None
+        return replace(opened, retried=(*self._retried, *lines))
+
+    def _open(self, path: Path, url: Url | None = None) -> Opened:
         # By its path, which the operator named: an id is what it says of itself, and could be that of another.
         vouched = submission_id(path, Manifest()) in self.permissions.trust
         submission, workers = self._read(path, trusted=vouched)
+        if url is not None:
+            findings = tuple(_renamed(finding, path, url) for finding in submission.findings)
+            rejected = submission.rejected.replace(str(path), str(url))
+            submission = replace(submission, origin=str(url), findings=findings, rejected=rejected)
         permit(submission, self._reception.isolation.level, self.permissions, trusted=vouched)
         if not submission.manifest.has_weights:
             fix = f"Name its weights in [network]. What it costs: evaluate profile {path}"
@@ -132,6 +154,12 @@ class Opener:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _renamed(finding: Finding, copy: Path, url: Url) -> Finding:
+    """Return a finding that names the URL where it names the copy."""
+    shown = {name: value.replace(str(copy), str(url)) for name, value in finding if isinstance(value, str)}
+    return finding.model_copy(update=shown | {"severity": finding.severity})
 
 
 def permit(submission: Submission, level: Level, permissions: Permissions, *, trusted: bool) -> None:

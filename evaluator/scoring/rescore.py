@@ -14,6 +14,7 @@ from typing import Literal
 
 from evaluator._version import __version__
 from evaluator.findings import EvaluatorError, Finding, did_you_mean
+from evaluator.remote import Url, location
 from evaluator.results import CaseRow, KeptRun, Scorecard, Store, environment
 from evaluator.results.store import RESCORE_JOURNAL
 from evaluator.scoring.backends import Backend
@@ -186,15 +187,12 @@ def _open(card: Scorecard, split: Split, store: Store, opener: Opener) -> _Kept:
         raise EvaluatorError("Its per-case table has other cases than the split. Score it again: evaluate")
     journal = _journal(card, split, store)
     if card.submission.kind == "outputs":
-        source = store.root / card.submission.source
-        if not source.exists():
-            raise EvaluatorError(f"Its outputs are gone: {source} is not there.")
-        opened = opener.open(source)
+        source, opened = _open_again(card, store, opener)
         if opened.submission.is_model or opened.submission.rejected:
             raise EvaluatorError(
                 f"{source} is not what was scored: {opened.submission.rejected or 'it is a model now'}"
             )
-        work = _Kept(card, rows, opened.provider, opened, journal)
+        work = _Kept(card, rows, opened.provider, opened, journal, retried=[*opened.retried])
         where = str(source)
     else:
         folder = store.outputs_folder(card.task, card.split, name)
@@ -205,6 +203,25 @@ def _open(card: Scorecard, split: Split, store: Store, opener: Opener) -> _Kept:
     if case := work.changed():
         raise EvaluatorError(f"The output of case {case} in {where} is not the one that was scored. Score it again.")
     return work
+
+
+def _open_again(card: Scorecard, store: Store, opener: Opener) -> tuple[Path | Url, Opened]:
+    """Open what a team sent where it was when it was scored.
+
+    Raises:
+        EvaluatorError: it is not there any more, or cannot be used.
+    """
+    url = location(card.submission.source)
+    if isinstance(url, Url):
+        try:
+            return url, opener.open(url)
+        except EvaluatorError as error:
+            hint = "Scorecards keep no password and no query of a URL: if it had one, score it again: evaluate"
+            raise EvaluatorError(f"Its outputs cannot be read again. {error} {hint}", error.findings) from None
+    source = store.root / card.submission.source
+    if not source.exists():
+        raise EvaluatorError(f"Its outputs are gone: {source} is not there.")
+    return source, opener.open(source)
 
 
 def _said(card: Scorecard, rows: dict[str, CaseRow]) -> dict[str, tuple[Finding, ...]]:

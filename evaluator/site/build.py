@@ -13,6 +13,7 @@ from evaluator._version import __version__
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.ranking import Board, costs, rank
 from evaluator.ranking.cells import significant
+from evaluator.remote import Url
 from evaluator.results import CaseRow, Store
 from evaluator.results.store import SITE
 from evaluator.site.boards import BoardView, board_view, kinds_of, tracks
@@ -39,7 +40,7 @@ _REASONS = {
 
 
 def build_site(
-    leaderboards: Path = Path("leaderboards"), *, data: Path | None = None, tasks: Sequence[Task] = ()
+    leaderboards: Path = Path("leaderboards"), *, data: Path | Url | None = None, tasks: Sequence[Task] = ()
 ) -> Path:
     """Write the pages of all scorecards to `<leaderboards>/site`; return its index page.
 
@@ -168,7 +169,7 @@ def _board_page(
     return _render(environment, "board.html", root=root, view=view, **values)
 
 
-def _write_board(work: Path, environment: Environment, store: Store, board: Board, data: Path | None) -> None:
+def _write_board(work: Path, environment: Environment, store: Store, board: Board, data: Path | Url | None) -> None:
     folder = work / board.task.id / board.split
     cases = {row.submission: store.read_cases(row.card) for row in board.rows}
     pictures = Pictures(store, board, folder / "cases", data)

@@ -15,6 +15,7 @@ from evaluator.findings import EvaluatorError
 from evaluator.images import Pixels, encode_png
 from evaluator.ingest import Expected
 from evaluator.ranking import Board, Row
+from evaluator.remote import Url
 from evaluator.results import CaseRow, Store
 from evaluator.runners import Reception, read_output
 from evaluator.site.choice import MOST_PIXELS, Choice
@@ -60,7 +61,7 @@ class ShownCase:
 class Pictures:
     """Writes the pictures of one board, each once, a folder a case."""
 
-    def __init__(self, store: Store, board: Board, folder: Path, data: Path | None) -> None:
+    def __init__(self, store: Store, board: Board, folder: Path, data: Path | Url | None) -> None:
         """Open the data.
 
         Args:

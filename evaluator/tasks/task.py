@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from evaluator.findings import EvaluatorError, Finding, did_you_mean
 from evaluator.images import Pixels
 from evaluator.metrics.sharp_region import combined_view
+from evaluator.remote import Remote, Url
 from evaluator.tasks.data import DataRoot, cache_folder, config_file, find_root
 from evaluator.tasks.manifests import manifest_digest, parse_manifest
-from evaluator.tasks.readers import BlocksReader, FilesReader, GeneratedReader, Reader
+from evaluator.tasks.readers import BlocksReader, FilesReader, GeneratedReader, Mirror, Reader, RemoteReader
 from evaluator.tasks.readers.files import matches
+from evaluator.tasks.readers.remote import search
 from evaluator.tasks.spec import BlocksSplit, FilesSplit, GeneratedSplit, SplitSpec, TaskSpec
 from evaluator.typed_toml import parse_toml
 
@@ -160,12 +162,12 @@ class Task:
         rules = self.spec.protocol.model_dump_json(exclude={"notes"}) + versions
         return hashlib.sha256(rules.encode()).hexdigest()
 
-    def split(self, name: str | None = None, data: Path | None = None) -> Split:
+    def split(self, name: str | None = None, data: Path | Url | str | None = None) -> Split:
         """Open a split.
 
         Args:
             name: the split; None means the task's official one.
-            data: the folder that holds data sets; None means EVALUATOR_DATA or the user's config file.
+            data: the folder that holds data sets, or its URL; None means EVALUATOR_DATA or the user's config file.
 
         Raises:
             EvaluatorError: no such split, or its data is not on this machine.
@@ -178,13 +180,15 @@ class Task:
             folder = cache_folder() / "mini" / f"{self.id}-{manifest_digest(manifest)[:16]}"
             return Split(self, chosen, GeneratedReader(spec.generator, folder, manifest))
         root = find_root(data)
-        folder_or_none = locate(spec, root) if root else None
-        if folder_or_none is None:
+        place = locate(spec, root) if root else None
+        if place is None:
             raise EvaluatorError(self._not_here(chosen, spec, root))
         manifest = self.manifest(spec)
-        if spec.reader == "files":
-            return Split(self, chosen, FilesReader(spec, folder_or_none, manifest))
-        return Split(self, chosen, BlocksReader(spec, folder_or_none, manifest))
+        folder = place if isinstance(place, Path) else Path()
+        reader = FilesReader(spec, folder, manifest) if spec.reader == "files" else BlocksReader(spec, folder, manifest)
+        if isinstance(place, Path):
+            return Split(self, chosen, reader)
+        return Split(self, chosen, RemoteReader(Mirror(place, _patterns(spec), manifest is not None), reader))
 
     def split_spec(self, name: str) -> SplitSpec:
         """Return a split's definition.
@@ -216,7 +220,7 @@ class Task:
     def _not_here(self, name: str, spec: SplitSpec, root: DataRoot | None) -> str:
         assert not isinstance(spec, GeneratedSplit)  # noqa: S101 - generated splits are always here
         if root:
-            looked = " and ".join(str(root.path / folder) for folder in spec.folders)
+            looked = " and ".join(str(_below(root.path, folder)) for folder in spec.folders)
             where = f"Looked for {' and '.join(wanted(spec))} in {looked} (data folder from {root.origin})."
         else:
             where = (
@@ -228,15 +232,36 @@ class Task:
         return f"The data of {self.id}/{name} is not here. {where} Get it: {spec.get} ({spec.home}).{hint}"
 
 
-def locate(spec: SplitSpec, root: DataRoot) -> Path | None:
-    """Return the folder below a data root in which a split's files lie, or None."""
+def locate(spec: SplitSpec, root: DataRoot) -> Path | Url | None:
+    """Return the folder below a data root in which a split's files lie, or None.
+
+    Raises:
+        EvaluatorError: the root is a URL whose store cannot be asked.
+    """
     if isinstance(spec, GeneratedSplit):
         return None
     for name in spec.folders:
-        folder = root.path / name
-        if all(next(matches(folder, pattern), None) for pattern in wanted(spec)):
-            return folder
+        place = _below(root.path, name)
+        if isinstance(place, Path):
+            found = all(next(matches(place, pattern), None) for pattern in wanted(spec))
+        else:
+            remote = Remote(place)
+            found = all(search(remote, pattern) for pattern in wanted(spec))
+        if found:
+            return place
     return None
+
+
+def _below(root: Path | Url, folder: str) -> Path | Url:
+    return root / folder if isinstance(root, Path) else root.child(folder)
+
+
+def _patterns(spec: FilesSplit | BlocksSplit) -> tuple[str, ...]:
+    """Return the patterns of all files that a split is read from."""
+    if not isinstance(spec, FilesSplit):
+        return tuple(wanted(spec))
+    listed = [*spec.groups.values(), *([spec.select.file] if spec.select else [])]
+    return (*(pattern for patterns in spec.roles().values() for pattern in patterns), *listed)
 
 
 def wanted(spec: FilesSplit | BlocksSplit) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar, cast
 
 from evaluator.findings import EvaluatorError, Finding
+from evaluator.remote import Url
 
 NAME_LIMIT = 255
 DEPTH_LIMIT = 8
@@ -125,7 +126,7 @@ def unreadable_archive(path: Path, kind: str, why: object) -> EvaluatorError:
     return EvaluatorError(f"{path} cannot be opened.", [finding])
 
 
-def too_many(path: Path, count: int) -> EvaluatorError:
+def too_many(path: Path | Url, count: int) -> EvaluatorError:
     """Return the error for an archive with too many members."""
     finding = Finding.error("archive", path.name, f"at most {ENTRY_LIMIT} files", f"{count}", "Send outputs only.")
     return EvaluatorError(f"{path} holds too many files.", [finding])

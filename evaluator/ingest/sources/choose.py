@@ -15,7 +15,7 @@ from evaluator.ingest.sources.zip import ZipSource
 
 _ZIP = (".zip", ".npz")
 ARCHIVE_SUFFIXES = (*tar.SUFFIXES, *_ZIP)
-_BLOCKS = (".mat", ".csv")
+BLOCKS_SUFFIXES = (".mat", ".csv")
 
 
 def open_source(path: Path, case_ids: Sequence[str] = (), *, budget: int | None = None) -> Source:
@@ -50,4 +50,4 @@ def _base(path: Path, known: bool, budget: int | None) -> LocalSource | None:
         return ZipSource(path, budget)
     if name.endswith(tar.SUFFIXES):
         return TarSource(path, budget)
-    return FileSource(path) if known and name.endswith(_BLOCKS) else None
+    return FileSource(path) if known and name.endswith(BLOCKS_SUFFIXES) else None

@@ -19,7 +19,10 @@ from evaluator.patience import patiently
 class Reader(Protocol):
     """What a split needs of its data."""
 
-    folder: Path
+    @property
+    def folder(self) -> Path:
+        """The folder that the files lie in."""
+        ...
 
     def case_ids(self) -> Sequence[str]:
         """Return the ids of all cases, in the split's order; raise EvaluatorError where files are missing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -191,14 +191,22 @@ def matches(folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
 
     A suffix that a last `*` stands for is no part of the id.
     """
+    yield from matching({p.relative_to(folder).as_posix() for g in globs(pattern) for p in folder.glob(g)}, pattern)
+
+
+def globs(pattern: str) -> set[str]:
+    """Return the patterns of `*` alone that a pattern stands for."""
+    parts, tokens = _TOKEN.split(pattern), _TOKEN.findall(pattern)
+    choices = [[t] if t == "*" else t[1:-1].split(",") for t in tokens]
+    return {"".join(a + b for a, b in zip(parts, [*chosen, ""], strict=True)) for chosen in product(*choices)}
+
+
+def matching(names: Iterable[str], pattern: str) -> Iterator[tuple[str, str]]:
+    """Yield (case id, name) of the names that a pattern means, sorted; see `matches`."""
     tokens = _TOKEN.findall(pattern)
     literals = [re.escape(part) for part in _TOKEN.split(pattern)]
     groups = ["([^/]*)" if t == "*" else "(" + "|".join(map(re.escape, t[1:-1].split(","))) + ")" for t in tokens]
     expression = re.compile("".join(a + b for a, b in zip(literals, [*groups, ""], strict=True)))
-    choices = [[t] if t == "*" else t[1:-1].split(",") for t in tokens]
-    parts = _TOKEN.split(pattern)
-    globs = {"".join(a + b for a, b in zip(parts, [*chosen, ""], strict=True)) for chosen in product(*choices)}
-    names = {p.relative_to(folder).as_posix() for g in globs for p in folder.glob(g)}
     for name in sorted(names):
         matched = expression.fullmatch(name)
         if matched and not any(part.startswith(_HIDDEN) for part in name.split("/")):
