@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -13,6 +13,7 @@ from evaluator.metrics.contract import Contract, Image, Metric
 from evaluator.metrics.strips import AnyImage, Strips, changed, cut, padded, shrunk, total
 from evaluator.metrics.windows import (
     central,
+    filter_valid,
     gaussian_taps,
     raw_moments,
     replicate,
@@ -23,6 +24,7 @@ from evaluator.metrics.windows import (
 
 _G11 = gaussian_taps(11, 1.5)
 _STRIP = 256  # rows
+_KEPT = 3 << 20  # values of a reference up to which its moments are kept for other outputs
 
 
 def ssim_basicsr(output: AnyImage, reference: AnyImage, peak: float) -> float:
@@ -49,25 +51,51 @@ def ssim_matlab_ch(output: AnyImage, reference: AnyImage, peak: float) -> float:
 
 def ssim_matlab3d(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return MATLAB's `ssim` of an RGB array, which it takes as a volume: the window covers the colour axis too."""
+    if not isinstance(output, Strips) and not isinstance(reference, Strips):
+        return _compare_volume(output, _prepare_volume(reference, peak), peak)
     mixing = _channel_mixing(output.shape[2])
-    wide, wide_reference = replicate(output, _G11), replicate(reference, _G11)
 
     def sum_of(strip: Image, reference_strip: Image) -> float:
         planes = raw_moments(strip, reference_strip, _G11)
         return float(np.sum(ssim_of(central(*(plane @ mixing for plane in planes)), peak)[0]))
 
-    return total(sum_of(*pair) for pair in _volume_strips(wide, wide_reference)) / output.size
+    wide, wide_reference = replicate(output, _G11), replicate(reference, _G11)
+    return total(sum_of(*pair) for pair in windowed_strips(wide, wide_reference, _G11)) / output.size
 
 
-def _volume_strips(wide: AnyImage, wide_reference: AnyImage) -> Iterator[tuple[Image, Image]]:
-    """Yield what is looked at together, with its halo: of whole images, too, for five volumes of moments are large."""
-    if isinstance(wide, Strips) or isinstance(wide_reference, Strips):
-        yield from windowed_strips(wide, wide_reference, _G11)
-        return
-    halo = len(_G11) - 1
+@dataclass(frozen=True)
+class _Volume:
+    """Rows of a reference, with their halo, and what SSIM needs of them whatever the output is."""
+
+    rows: Image
+    mean: Image
+    square: Image
+
+
+def _prepare_volume(reference: Image, peak: float) -> Sequence[_Volume] | Image:
+    """Return the moments of a reference in strips; of one that is not small, the image: they would take much memory."""
+    return reference if reference.size > _KEPT else list(_volumes(reference))
+
+
+def _volumes(reference: Image) -> Iterator[_Volume]:
+    mixing, halo = _channel_mixing(reference.shape[2]), len(_G11) - 1
+    wide = np.asarray(replicate(reference, _G11))
     for top in range(0, wide.shape[0] - halo, _STRIP):
-        rows = slice(top, top + _STRIP + halo)
-        yield wide[rows], wide_reference[rows]
+        rows = wide[top : top + _STRIP + halo]
+        yield _Volume(rows, filter_valid(rows, _G11) @ mixing, filter_valid(rows * rows, _G11) @ mixing)
+
+
+def _compare_volume(output: Image, prepared: Sequence[_Volume] | Image, peak: float) -> float:
+    """Return `ssim.matlab3d` of an output and what was prepared of its reference."""
+    mixing, wide = _channel_mixing(output.shape[2]), np.asarray(replicate(output, _G11))
+    volumes = _volumes(prepared) if isinstance(prepared, np.ndarray) else prepared
+
+    def sum_of(number: int, volume: _Volume) -> float:
+        x, y = wide[number * _STRIP : number * _STRIP + len(volume.rows)], volume.rows
+        mean, square, product = (filter_valid(plane, _G11) @ mixing for plane in (x, x * x, x * y))
+        return float(np.sum(ssim_of(central(mean, volume.mean, square, volume.square, product), peak)[0]))
+
+    return total(sum_of(*numbered) for numbered in enumerate(volumes)) / output.size
 
 
 def _channel_mixing(channels: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -181,7 +209,7 @@ METRICS = (
         ssim_basicsr,
     ),
     _metric(_SK_U7, ssim_sk_u7),
-    _metric(
+    Metric(
         replace(
             _MATLAB,
             id="ssim.matlab3d",
@@ -192,6 +220,9 @@ METRICS = (
             used_by="SIDD, GoPro and HIDE tables of MPRNet, Restormer, Uformer, HINet, NAFNet",
         ),
         ssim_matlab3d,
+        prepare=_prepare_volume,
+        compare=_compare_volume,
+        in_strips=ssim_matlab3d,
     ),
     _metric(
         replace(
