@@ -24,6 +24,7 @@ from evaluator.metrics.windows import (
 
 _G11 = gaussian_taps(11, 1.5)
 _STRIP = 256  # rows
+_BLOCK = 16  # rows whose moments lie in the processor's cache together
 _KEPT = 3 << 20  # values of a reference up to which its moments are kept for other outputs
 
 
@@ -93,7 +94,11 @@ def _compare_volume(output: Image, prepared: Sequence[_Volume] | Image, peak: fl
     def sum_of(number: int, volume: _Volume) -> float:
         x, y = wide[number * _STRIP : number * _STRIP + len(volume.rows)], volume.rows
         mean, square, product = (filter_valid(plane, _G11) @ mixing for plane in (x, x * x, x * y))
-        return float(np.sum(ssim_of(central(mean, volume.mean, square, volume.square, product), peak)[0]))
+        found = np.empty_like(mean)
+        for top in range(0, len(mean), _BLOCK):
+            moments = (plane[top : top + _BLOCK] for plane in (mean, volume.mean, square, volume.square, product))
+            found[top : top + _BLOCK] = ssim_of(central(*moments), peak)[0]
+        return float(np.sum(found))
 
     return total(sum_of(*numbered) for numbered in enumerate(volumes)) / output.size
 
