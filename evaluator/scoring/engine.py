@@ -137,9 +137,11 @@ def score(
 
             def finished(number: int) -> None:
                 entry = entries[number]
-                _look(entry, split)
+                results = entry.done.in_order(split.case_ids)
+                _look(entry, results, split)
                 _note_replaced(entry, split, store, leaderboards)
-                card, table = _scorecard(entry, split, started, time.perf_counter() - clock, leaderboards)
+                clocked = started, time.perf_counter() - clock
+                card, table = _scorecard(entry, results, split, clocked, leaderboards)
                 _write(entry, card, store.write(card, table))
                 progress.tell("submission-finished", submission=entry.name, status=card.status)
 
@@ -212,11 +214,13 @@ def _read_only(entries: Sequence[_Entry], opener: Opener, *, backend: Backend, p
                 tally=Tally(),
             )
         for entry in kept:
-            _look(entry, split)
+            if not entry.broken:
+                _look(entry, entry.done.in_order(split.case_ids), split)
         for entry, shared in _shared(kept, split):
             entry.noted += shared
         for entry in entries:
-            entry.outcome.findings = _findings(entry, split)
+            results = [] if entry.broken else entry.done.in_order(split.case_ids)
+            entry.outcome.findings = _findings(entry, results)
             entry.outcome.message = entry.submission.rejected or entry.broken
 
 
@@ -299,8 +303,8 @@ def _resume(entry: _Entry, split: Split, store: Store) -> bool:
     return True
 
 
-def _findings(entry: _Entry, split: Split) -> tuple[Finding, ...]:
-    found = [f for result in entry.done.in_order(split.case_ids) for f in result.findings]
+def _findings(entry: _Entry, results: Sequence[CaseResult]) -> tuple[Finding, ...]:
+    found = [f for result in results for f in result.findings]
     return (*entry.submission.findings, *entry.noted, *found)
 
 
@@ -326,7 +330,7 @@ def _where(submission: Submission, leaderboards: Path) -> str:
     return Path(os.path.relpath(submission.source.path.resolve(), leaderboards.resolve())).as_posix()
 
 
-def _look(entry: _Entry, split: Split) -> None:
+def _look(entry: _Entry, results: Sequence[CaseResult], split: Split) -> None:
     """Note what a team's outputs gave away by themselves: for the organiser to judge."""
 
     def same_reference(one: str, other: str) -> bool:
@@ -334,7 +338,7 @@ def _look(entry: _Entry, split: Split) -> None:
 
     looks = []
     # In the split's order: what is said must not depend on which case was finished first.
-    for result in entry.done.in_order(split.case_ids):
+    for result in results:
         entry.digests.append(bytes.fromhex(result.output_sha256))
         if result.output_sha256:
             looks.append(suspicions.Look(result.case, result.output_sha256, result.marks))
@@ -361,9 +365,12 @@ def _compare(entries: Sequence[_Entry], split: Split, store: Store) -> None:
 
 
 def _scorecard(
-    entry: _Entry, split: Split, started: datetime, wall_time_s: float, leaderboards: Path
+    entry: _Entry,
+    results: Sequence[CaseResult],
+    split: Split,
+    clocked: tuple[datetime, float],
+    leaderboards: Path,
 ) -> tuple[Scorecard, str]:
-    results = entry.done.in_order(split.case_ids)
     fields, table = scored(results, split)
     timed = [(r.runtime_s, r.pixels) for r in results if r.runtime_s is not None]
     card = Scorecard(
@@ -373,11 +380,11 @@ def _scorecard(
         submission=_describe(entry, results, leaderboards),
         dataset=DatasetInfo(digest=split.digest, cases=len(results)),
         runtime=summarise([seconds for seconds, _ in timed], [pixels for _, pixels in timed]),
-        findings=_findings(entry, split),
+        findings=_findings(entry, results),
         isolation=entry.opened.isolation_info(_stops(results)),
         retried=tuple(entry.retried),
-        started=started.isoformat(timespec="seconds"),
-        wall_time_s=round(wall_time_s, 3),
+        started=clocked[0].isoformat(timespec="seconds"),
+        wall_time_s=round(clocked[1], 3),
     )
     return card, table
 

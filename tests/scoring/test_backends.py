@@ -18,7 +18,7 @@ import pytest
 
 from evaluator.findings import EvaluatorError
 from evaluator.runners.sandbox import isolation
-from evaluator.scoring import Outcome, Tally, backend, plan, score
+from evaluator.scoring import Outcome, Tally, backend, check, plan, score
 from evaluator.scoring.backends import Processes, Threads
 from evaluator.scoring.plan import Plan, SharedPlan
 from evaluator.scoring.running import Silent
@@ -173,6 +173,9 @@ def test_one_submission_that_breaks_the_harness_costs_the_others_nothing(
     assert broken.card is None
     assert "failed at case c-7: ZeroDivisionError: a fault of ours (test_backends.py:" in broken.message
     assert broken.has_errors
+    checked, clean = check([bad, team], many.split)
+    assert "failed at case c-7" in checked.message
+    assert (clean.message, clean.findings) == ("", ())
 
 
 def test_each_reference_is_read_once_for_all_submissions(many: Tiny, team: Path, tmp_path: Path) -> None:
