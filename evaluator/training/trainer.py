@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.findings import EvaluatorError, Finding
-from evaluator.ingest import Manifest, baseline_manifest, baselines_folder
+from evaluator.ingest import Manifest, baseline_manifest, code_folder
 from evaluator.runners.models.python import import_entry
 from evaluator.tasks import Task
-from evaluator.training.recipe import FILE_NAME, Recipe, Schedule, baseline_recipe
+from evaluator.training.recipe import FILE_NAME, Recipe, Schedule, baseline_recipe, recipe_file
 from evaluator.training.sampling import Batch, Photographs, Sampler, degradation_of
 
 CHECKPOINT = "checkpoint.pt"
@@ -59,7 +59,7 @@ class Trained:
     first: float
     """The held-out loss before the first step."""
     last: float
-    """After the last."""
+    """Of the weights that were written: those of the epoch where it was lowest."""
     weights: Path
     sha256: str
 
@@ -96,10 +96,10 @@ def train(settings: Settings, report: Report = lambda step: None) -> Trained:
     if settings.resume:
         run.load()
     first = run.begin()
-    while run.step < run.steps:
+    while run.step < run.steps and not run.is_stuck:
         run.advance()
         report(run.step)
-    return Trained(run.step, first, run.held_out_loss(), *run.finish())
+    return Trained(run.step, first, *run.finish())
 
 
 def _trainable(name: str, recipe: Recipe, manifest: Manifest) -> None:
@@ -131,18 +131,23 @@ class _Run:
         self._settings, self._model, self._sampler = settings, manifest.model, sampler
         self._training, self._held_out = photographs.training, sampler.fixed(photographs.held_out)
         self._weights = recipe.weights()
-        folder = baselines_folder() / settings.baseline
+        folder = code_folder(settings.baseline)
         self._network = _built(folder, recipe.entry, self._model.layout == "NHWC", settings).to(settings.device)
-        self._terms = import_entry(folder, "losses:terms", FILE_NAME)
+        beside = recipe_file(settings.baseline).parent
+        losses = beside if (beside / "losses.py").is_file() else folder
+        self._terms = import_entry(losses, "losses:terms", FILE_NAME)
         self._optimiser = _optimiser(self._torch, recipe, self._parameters())
         self._clip = recipe.optimiser.clip.value if recipe.optimiser.clip else None
-        self._epoch = -(-len(self._training) // sampler.batch)
+        epoch = recipe.data.epoch
+        self._epoch = epoch.value if epoch else -(-len(self._training) // sampler.batch)
         epochs = recipe.length.epochs.value if recipe.length.epochs else 0
         iterations = recipe.length.iterations.value if recipe.length.iterations else epochs * self._epoch
         self.steps, self.step = settings.steps or iterations, 0
+        self._patience = recipe.length.patience.value if recipe.length.patience else 0
+        self._best: dict[str, Foreign] = {}
         self._schedule = _scheduler(self._torch, recipe.schedule, self._optimiser, -(-self.steps // self._epoch))
         self._rows: list[dict[str, float | int | str]] = []
-        recorded = (folder / FILE_NAME).read_bytes()
+        recorded = recipe_file(settings.baseline).read_bytes()
         self._same = {
             "baseline": settings.baseline,
             "task": settings.task.id,
@@ -152,8 +157,14 @@ class _Run:
             "recipe": hashlib.sha256(recorded).hexdigest(),
             "photographs": photographs.sha256,
         }
-        if recipe.schedule.kind.value == "linear":
-            self._same["steps"] = self.steps  # the rate at a step hangs on where the line ends
+        if recipe.schedule.kind.value in ("linear", "cosine"):
+            self._same["steps"] = self.steps  # the rate at a step hangs on where the fall ends
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the recipe's patience is spent: that many epochs brought no better held-out loss."""
+        losses = [float(row["held_out_loss"]) for row in self._rows]
+        return bool(self._patience) and len(losses) - 1 - _last_best(losses) >= self._patience
 
     def begin(self) -> float:
         """Take the held-out loss before the first step, unless the log has it; return it."""
@@ -194,17 +205,23 @@ class _Run:
             losses = [float(self._loss(batch)) for batch in self._held_out]
         return sum(losses) / len(losses)
 
-    def finish(self) -> tuple[Path, str]:
-        """Write the weights by the names that a submission's are read by; return the file and its sha256."""
+    def finish(self) -> tuple[float, Path, str]:
+        """Write the weights that were best on the held-out part, by the names that a submission's are read by.
+
+        Returns:
+            Their held-out loss, the file and its sha256.
+        """
         from safetensors.numpy import save_file
 
+        self._network.load_state_dict(self._best)
         if self._model.layout == "NHWC":
             arrays = {weight.path: weight.numpy() for weight in self._network.weights}
         else:
             arrays = {name: value.cpu().numpy() for name, value in self._network.state_dict().items()}
         file = self._settings.out / WEIGHTS
         save_file({name: array.copy(order="C") for name, array in arrays.items()}, file)
-        return file, hashlib.sha256(file.read_bytes()).hexdigest()
+        best = min(float(row["held_out_loss"]) for row in self._rows)
+        return best, file, hashlib.sha256(file.read_bytes()).hexdigest()
 
     def load(self) -> None:
         """Go on from the checkpoint."""
@@ -224,7 +241,7 @@ class _Run:
         self._network.load_state_dict(found["network"])
         self._optimiser.load_state_dict(found["optimiser"])
         self._schedule.load_state_dict(found["schedule"])
-        self.step, self._rows = int(found["step"]), json.loads(found["rows"])
+        self.step, self._rows, self._best = int(found["step"]), json.loads(found["rows"]), found["best"]
 
     def _save(self) -> None:
         out = self._settings.out
@@ -235,6 +252,7 @@ class _Run:
             "step": self.step,
             "rows": json.dumps(self._rows),
             "same": json.dumps(self._same),
+            "best": self._best,
         }
         partial = out / f"{CHECKPOINT}.part"
         self._torch.save(state, partial)
@@ -246,6 +264,8 @@ class _Run:
 
     def _note(self, *, loss: float | None, held_out: float) -> None:
         rate = self._optimiser.param_groups[0]["lr"]
+        if held_out <= min((float(row["held_out_loss"]) for row in self._rows), default=math.inf):
+            self._best = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
         values = (self.step, rate, "" if loss is None else loss, held_out)
         self._rows.append(dict(zip(_COLUMNS, values, strict=True)))
 
@@ -261,6 +281,11 @@ class _Run:
 
     def _parameters(self) -> list[Foreign]:
         return [parameter for parameter in self._network.parameters() if parameter.requires_grad]
+
+
+def _last_best(losses: list[float]) -> int:
+    """Return where the lowest of the losses is; of equal ones the last."""
+    return len(losses) - 1 - losses[::-1].index(min(losses))
 
 
 def _framework(device: str) -> Foreign:
@@ -323,4 +348,9 @@ def _scheduler(torch: Foreign, says: Schedule, optimiser: Foreign, epochs: int) 
         return schedulers.LambdaLR(optimiser, lambda epoch: factor if epoch >= start else 1.0)
     if kind == "linear":
         return schedulers.LambdaLR(optimiser, lambda epoch: min(1.0, (epochs - epoch) / max(1, epochs - start)))
+    if kind == "cosine":
+        assert says.least is not None  # noqa: S101
+        floor, last = says.least.value / optimiser.defaults["lr"], max(1, epochs - 1)
+        half = (1 - floor) / 2
+        return schedulers.LambdaLR(optimiser, lambda epoch: floor + half * (1 + math.cos(math.pi * epoch / last)))
     return schedulers.LambdaLR(optimiser, lambda epoch: 1.0)
