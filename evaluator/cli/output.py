@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -101,17 +102,18 @@ def print_whole(table: Table) -> None:
 class RunProgress:
     """A progress bar on a terminal, a plain line now and then in a log; on standard error."""
 
-    def __init__(self, label: str) -> None:
-        self._label = label
+    def __init__(self, label: str, unit: str = "case scores") -> None:
+        self._label, self._unit = label, unit
         self._bar: Any = None
-        self._total = self._done = 0
-        self._last = 0.0
+        self._total = self._done = self._resumed = 0
+        self._begun = self._last = 0.0
 
     def begin(self, total: int, resumed: int) -> None:
         """See `evaluator.scoring.Progress`."""
-        self._total, self._done, self._last = total, resumed, time.monotonic()
+        self._total, self._done, self._resumed = total, resumed, resumed
+        self._begun = self._last = time.monotonic()
         if resumed:
-            say(f"{self._label}: going on with {resumed} of {total} case scores from a run that was stopped.")
+            say(f"{self._label}: going on with {resumed} of {total} {self._unit} from a run that was stopped.")
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -134,7 +136,12 @@ class RunProgress:
             self._bar.advance(self._bar.task_ids[0], count)
         elif time.monotonic() - self._last > _LOG_EVERY_S:
             self._last = time.monotonic()
-            say(f"{self._label}: {self._done} of {self._total} case scores")
+            say(f"{self._label}: {self._done} of {self._total} {self._unit}, {self._left()} left")
+
+    def _left(self) -> str:
+        """Return the time that the rest takes at the pace so far, as h:mm:ss."""
+        done = max(self._done - self._resumed, 1)
+        return str(timedelta(seconds=round((self._last - self._begun) / done * (self._total - self._done))))
 
     def end(self) -> None:
         """See `evaluator.scoring.Progress`."""

@@ -133,6 +133,8 @@ class Recipe(_Strict):
 
     entry: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*:[a-z_][a-z0-9_]*$")]
     """`module:function`: what is trained, where weights can change."""
+    terms: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")] = "terms"
+    """The function in losses.py that gives the losses."""
     features: Value[str] | None = None
     """What a loss compares features of: a network whose weights do not ship."""
     optimiser: Optimiser
@@ -169,7 +171,7 @@ class Recipe(_Strict):
 
 
 def trainable_baselines() -> list[str]:
-    """Return the names of the baselines that have a recipe, of their own or that of the baseline whose code they run."""
+    """Return the names of the baselines that have a recipe, their own or that of the one whose code they share."""
     return [name for name in baseline_names() if recipe_file(name).is_file()]
 
 
