@@ -8,7 +8,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evaluator.findings import EvaluatorError, did_you_mean
-from evaluator.ingest import baseline_names, baselines_folder, code_folder
+from evaluator.ingest import baseline_manifest, baseline_names, baselines_folder, code_folder
 from evaluator.typed_toml import parse_toml
 
 FILE_NAME = "recipe.toml"
@@ -195,4 +195,7 @@ def baseline_recipe(name: str) -> Recipe:
     recipe, findings = parse_toml(Recipe, file.read_bytes(), str(file), "recipe")
     if recipe is None:
         raise EvaluatorError(f"The recipe of {name} is damaged.", findings)
-    return recipe
+    network = baseline_manifest(name).network
+    if network is None or file.parent.name == name:
+        return recipe
+    return recipe.model_copy(update={"entry": network.entry})  # at another size

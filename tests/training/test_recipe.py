@@ -44,12 +44,14 @@ def functions(file: Path) -> dict[str, dict[str, Any]]:
 def test_which_baselines_have_one() -> None:
     own = {"dncnn", "fast-dped", "k3dn", "lpienet", "msfg-lle", "unet", "zero-dce"}
     others = {name for name in baseline_names() if baseline_manifest(name).baseline.code_of in own}
-    assert {"lpienet-l", "k3dn-tiny", "lpienet-sidd"} <= others
+    assert {"lpienet-l", "k3dn-tiny", "lpienet-sidd", "unet-sidd", "fast-dped-dped"} <= others
     assert set(trainable_baselines()) == own | others
 
 
 def test_a_variant_has_the_recipe_of_its_code_or_its_own() -> None:
-    assert baseline_recipe("lpienet-l") == baseline_recipe("lpienet")
+    large, small = baseline_recipe("lpienet-l"), baseline_recipe("lpienet")
+    assert (large.entry, small.entry) == ("lpienet:build_large", "lpienet:build")
+    assert large.model_copy(update={"entry": small.entry}) == small
     assert recipe_file("lpienet-sidd") == baselines_folder() / "lpienet-sidd" / FILE_NAME
     assert baseline_recipe("lpienet-sidd") != baseline_recipe("lpienet")
 

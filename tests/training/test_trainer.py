@@ -19,9 +19,10 @@ from evaluator.ingest import baselines_folder, open_submission
 from evaluator.runners.models.python import import_entry
 from evaluator.tasks import load_task
 from evaluator.training import Settings, baseline_recipe, train
+from evaluator.training.degradations import degradation_of
 from evaluator.training.leaving import CURVE, RECORD, WEIGHTS
 from evaluator.training.recipe import Schedule
-from evaluator.training.sampling import Photographs
+from evaluator.training.sampling import Photographs, Sampler
 from evaluator.training.trainer import CHECKPOINT, LOG, _scheduler
 from support import Run
 
@@ -70,6 +71,23 @@ def test_a_short_training_lowers_the_held_out_loss(settings: Settings) -> None:
     assert float(log[0]["held_out_loss"]) == trained.first
     assert min(float(row["held_out_loss"]) for row in log) == trained.last
     assert {row["learning_rate"] for row in log} == {"0.001"}
+
+
+@pytest.mark.slow
+def test_a_short_training_beats_the_input_on_photographs_that_it_did_not_see(settings: Settings) -> None:
+    trained = train(replace(settings, steps=150, crop=32, threads=1))
+    assert trained.last < 0.5 * trained.first
+    network = import_entry(baselines_folder() / "unet", "unet:build", "[network]")()
+    network.load_state_dict({n: torch.from_numpy(a) for n, a in load_file(trained.weights).items()})
+    # Other noise than the held-out loss was taken with, and the whole photographs.
+    sampler = Sampler(degradation_of(settings.task), 1, 64, (), seed=99)
+    pairs = sampler.fixed(Photographs(settings.photographs, 64).held_out)
+    assert len(pairs) == 2
+    for pair in pairs:
+        with torch.no_grad():
+            output = network(torch.from_numpy(pair.inputs).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+        error, before = (float(np.mean((image - pair.targets) ** 2)) for image in (output, pair.inputs))
+        assert 10 * np.log10(before / error) > 3, "dB above the input"
 
 
 def test_the_weights_are_the_networks(settings: Settings) -> None:
