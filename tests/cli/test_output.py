@@ -134,6 +134,24 @@ def test_progress_in_a_log_writes_no_line_for_each_case(
     assert "\x1b" not in err
 
 
+def test_progress_in_a_log_says_how_long_the_rest_takes_at_the_pace_of_this_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("evaluator.cli.output.time.monotonic", lambda: now)
+    progress = RunProgress("net", "steps")
+    progress.begin(1000, 400)
+    now += 30
+    progress.advance(20)
+    now += 9
+    progress.advance(20)  # too soon for another line
+    progress.end()
+    assert capsys.readouterr().err.splitlines() == [
+        "net: going on with 400 of 1000 steps from a run that was stopped.",
+        "net: 420 of 1000 steps, 0:14:30 left",
+    ]
+
+
 def test_progress_on_a_terminal_is_a_bar_on_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
