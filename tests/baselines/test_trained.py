@@ -79,7 +79,7 @@ def installed(name: str) -> None:
 
 
 def scores(found: str) -> dict[str, float]:
-    return {row["submission"]: row["scores"]["psnr.f64"]["value"] for row in json.loads(found)["rows"]}
+    return {row["submission"]: row["metrics"]["psnr.f64"]["value"] for row in json.loads(found)["rows"]}
 
 
 def expected(name: str) -> list[tuple[str, str, str, str, str]]:
@@ -133,7 +133,7 @@ def test_the_mini_splits_scores_are_the_cards_and_above_the_inputs(evaluate: Run
     done = evaluate("baseline", "run", name, "identity", *where, env={"OMP_NUM_THREADS": "1"}, timeout=1200)
     assert done.returncode == 0, done.stderr
     board = json.loads(evaluate("rank", *where, "--format", "json").stdout)
-    found = {row["submission"]: row["scores"] for row in board["rows"]}
+    found = {row["submission"]: row["metrics"] for row in board["rows"]}
     for _, metric, score, tolerance, given in expected(name):
         assert found[name][metric]["value"] == pytest.approx(float(score), abs=float(tolerance))
         assert found["identity"][metric]["value"] == pytest.approx(float(given), abs=1e-4)
