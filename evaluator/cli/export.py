@@ -9,26 +9,30 @@ import click
 from evaluator.cli import options
 
 
-@click.command("export", short_help="Write a Keras model of your own as a TFLite file.")
-@click.option("--to", "form", type=click.Choice(["tflite"]), default="tflite", show_default=True, help="What to write.")
-@click.option("--fp16", is_flag=True, help="Store the weights as float16: half the size.")
+@click.command("export", short_help="Write a network as a TFLite or an ONNX file.")
+@click.option("--to", "form", type=click.Choice(["tflite", "onnx"]), default="tflite", show_default=True)
+@click.option("--fp16", is_flag=True, help="TFLite: store the weights as float16, half the size.")
 @click.option("--input", "size", callback=options.size, metavar="HxW", help="Fix the input to this height and width.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Beside MODEL if left out."
 )
-@click.argument("model", metavar="MODEL.keras|FILE.py:FUNCTION")
+@click.argument("model", metavar="MODEL.keras|FILE.py:FUNCTION|FOLDER|BASELINE")
 def command(*, form: str, fp16: bool, size: tuple[int, int] | None, out: Path | None, model: str) -> None:
-    """Write a Keras model as a TFLite file, for one image at a time.
+    """Write a network for one image at a time: a Keras model as TFLite, a Keras model or a torch module as ONNX.
 
-    MODEL is a .keras file, or FILE.py:FUNCTION, code of your own that is run here and returns a keras.Model. Open
-    heights and widths stay open unless --input fixes them.
+    MODEL is a .keras file; FILE.py:FUNCTION, code of your own that is run here and returns the network; the folder of a
+    submission of kind "network", or a baseline's name, each with its weights where it has any. Open heights and widths
+    stay open unless --input fixes them.
     """
     from evaluator.findings import EvaluatorError, Finding
-    from evaluator.runners.models.export import export_tflite
+    from evaluator.runners.models.export import export_onnx, export_tflite
     from evaluator.runners.models.problem import ModelProblem
 
+    if fp16 and form == "onnx":
+        raise click.UsageError("--fp16 is for --to tflite.")
     try:
-        made = export_tflite(model, out, size=size, half=fp16)
+        onnx = form == "onnx"
+        made = export_onnx(model, out, size=size) if onnx else export_tflite(model, out, size=size, half=fp16)
     except ModelProblem as problem:
         finding = Finding.error(
             problem.code, Path(model).name, expected=problem.expected, got=problem.got, fix=problem.fix

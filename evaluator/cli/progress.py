@@ -20,15 +20,16 @@ _BARS = 12
 class RunProgress:
     """See `evaluator.scoring.Progress`."""
 
-    def __init__(self, label: str, submissions: int = 1, cases: int = 0) -> None:
+    def __init__(self, label: str, submissions: int = 1, cases: int = 0, unit: str = "case scores") -> None:
         """Prepare.
 
         Args:
-            label: what is scored.
+            label: what is worked on.
             submissions: how many there are.
             cases: of each; with several submissions, and few enough, each has a bar.
+            unit: what is counted.
         """
-        self._label, self._cases = label, cases
+        self._label, self._cases, self._unit = label, cases, unit
         self._each = cases > 0 and 1 < submissions <= _BARS
         self._bar: Any = None
         self._rows: dict[str, Any] = {}
@@ -44,7 +45,7 @@ class RunProgress:
             log("run-started", label=self._label, total=total, resumed=resumed)
             return
         if resumed:
-            say(f"{self._label}: going on with {resumed} of {total} case scores from a run that was stopped.")
+            say(f"{self._label}: going on with {resumed} of {total} {self._unit} from a run that was stopped.")
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -90,7 +91,7 @@ class RunProgress:
                 log("progress", label=self._label, **facts, submissions=self._done_of)
             else:
                 eta = "" if left is None else f", {rate:.1f} a second, {_duration(left)} to go"
-                say(f"{self._label}: {self._done} of {self._total} case scores{eta}")
+                say(f"{self._label}: {self._done} of {self._total} {self._unit}{eta}")
 
     def _rate(self) -> float:
         seconds = time.monotonic() - self._begun

@@ -36,6 +36,15 @@ def baseline_manifest(name: str) -> Manifest:
     return manifest
 
 
+def code_folder(name: str) -> Path:
+    """Return the folder of the modules that a baseline runs: its own, or that of the one whose code it shares.
+
+    Raises:
+        EvaluatorError: its manifest is damaged.
+    """
+    return baselines_folder() / (baseline_manifest(name).baseline.code_of or name)
+
+
 def baseline_files(name: str) -> dict[str, Path]:
     """Return the files that make a baseline up, by name: its own, and the modules of the one whose code it shares."""
     shared = baseline_manifest(name).baseline.code_of

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evaluator.findings import EvaluatorError, did_you_mean
-from evaluator.ingest import baseline_names, baselines_folder
+from evaluator.ingest import baseline_manifest, baseline_names, baselines_folder, code_folder
 from evaluator.typed_toml import parse_toml
 
 FILE_NAME = "recipe.toml"
@@ -51,13 +52,13 @@ class Optimiser(_Strict):
 class Schedule(_Strict):
     """How the learning rate falls."""
 
-    kind: Value[Literal["constant", "plateau", "step", "linear"]]
+    kind: Value[Literal["constant", "plateau", "step", "linear", "cosine"]]
     factor: Value[Annotated[float, Field(gt=0, lt=1)]] | None = None
     """`plateau` and `step`: what the rate is multiplied by."""
     patience: Value[Count] | None = None
     """`plateau`: epochs without a better held-out loss before the rate falls."""
     least: Value[Positive] | None = None
-    """`plateau`: the smallest rate."""
+    """`plateau` and `cosine`: the smallest rate."""
     start: Value[Count] | None = None
     """`step` and `linear`: the epochs before the rate falls: at once, or in a straight line to zero at the end."""
 
@@ -68,6 +69,7 @@ class Schedule(_Strict):
             "plateau": {"factor", "patience", "least"},
             "step": {"factor", "start"},
             "linear": {"start"},
+            "cosine": {"least"},
         }[self.kind.value]
         given = {n for n in ("factor", "patience", "least", "start") if getattr(self, n) is not None}
         if given != wanted:
@@ -85,6 +87,8 @@ class Data(_Strict):
     """Each is done or not, by chance; `rotate_90` turns by 0, 90, 180 or 270°."""
     pairs: Value[Literal["paired", "unpaired", "none"]]
     """Whether a target shows the input's scene, another scene, or there is none."""
+    epoch: Value[Count] | None = None
+    """Steps between looks at the held-out part; as many as the photographs fill batches if left out."""
 
 
 class Length(_Strict):
@@ -92,6 +96,8 @@ class Length(_Strict):
 
     epochs: Value[Count] | None = None
     iterations: Value[Count] | None = None
+    patience: Value[Count] | None = None
+    """Epochs without a better held-out loss before training ends early; never if left out."""
 
     @model_validator(mode="after")
     def _one(self) -> Length:
@@ -127,6 +133,8 @@ class Recipe(_Strict):
 
     entry: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*:[a-z_][a-z0-9_]*$")]
     """`module:function`: what is trained, where weights can change."""
+    terms: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")] = "terms"
+    """The function in losses.py that gives the losses."""
     features: Value[str] | None = None
     """What a loss compares features of: a network whose weights do not ship."""
     optimiser: Optimiser
@@ -163,8 +171,14 @@ class Recipe(_Strict):
 
 
 def trainable_baselines() -> list[str]:
-    """Return the names of the baselines that have a recipe."""
-    return [name for name in baseline_names() if (baselines_folder() / name / FILE_NAME).is_file()]
+    """Return the names of the baselines that have a recipe, their own or that of the one whose code they share."""
+    return [name for name in baseline_names() if recipe_file(name).is_file()]
+
+
+def recipe_file(name: str) -> Path:
+    """Return where a baseline's recipe is, if it has one: beside its manifest, else beside the code that it runs."""
+    own = baselines_folder() / name / FILE_NAME
+    return own if own.is_file() else code_folder(name) / FILE_NAME
 
 
 def baseline_recipe(name: str) -> Recipe:
@@ -177,8 +191,11 @@ def baseline_recipe(name: str) -> Recipe:
     if name not in known:
         hint = did_you_mean(name, known)
         raise EvaluatorError(f"There is no recipe for a baseline {name!r}.{hint} Known: {', '.join(known)}.")
-    file = baselines_folder() / name / FILE_NAME
+    file = recipe_file(name)
     recipe, findings = parse_toml(Recipe, file.read_bytes(), str(file), "recipe")
     if recipe is None:
         raise EvaluatorError(f"The recipe of {name} is damaged.", findings)
-    return recipe
+    network = baseline_manifest(name).network
+    if network is None or file.parent.name == name:
+        return recipe
+    return recipe.model_copy(update={"entry": network.entry})  # at another size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,61 +13,10 @@ from numpy.typing import NDArray
 
 from evaluator.findings import EvaluatorError, Finding, some
 from evaluator.images import SUFFIXES, ImageProblem, pixels_digest, read_image
-from evaluator.tasks import Task
-from evaluator.tasks.mini import dark, motion, noise
-from evaluator.tasks.mini.light import blurred, noisy, to_light, to_srgb8
+from evaluator.training.degradations import Degradation, Image
 
 HELD_OUT = 10
 """Every tenth photograph is held out."""
-
-Degrade = Callable[[NDArray[np.uint8], np.random.RandomState], NDArray[np.uint8]]
-
-
-@dataclass(frozen=True)
-class Degradation:
-    """How a generator of a mini split degrades a photograph, with parameters drawn by chance."""
-
-    margin: int
-    """Pixels that it takes from each side."""
-    degrade: Degrade
-
-
-def _noise(wide: NDArray[np.uint8], random: np.random.RandomState) -> NDArray[np.uint8]:
-    return noise.degrade(wide, *noise.LEVELS[random.randint(len(noise.LEVELS))], random)
-
-
-def _motion(wide: NDArray[np.uint8], random: np.random.RandomState) -> NDArray[np.uint8]:
-    kernel = motion.shake(motion.trajectory(random.uniform(motion.EXTENTS[0], motion.EXTENTS[-1]), random))
-    spare = motion.REACH - len(kernel) // 2
-    inner = wide[spare : len(wide) - spare, spare : len(wide) - spare]
-    return to_srgb8(noisy(blurred(to_light(inner), kernel), *motion.NOISE, random))
-
-
-def _dark(wide: NDArray[np.uint8], random: np.random.RandomState) -> NDArray[np.uint8]:
-    return dark.darken(wide, dark.EXPOSURES[random.randint(len(dark.EXPOSURES))], random.randint(1 << 30))
-
-
-DEGRADATIONS = {
-    "sidd_noise": Degradation(0, _noise),
-    "motion_blur": Degradation(motion.REACH, _motion),
-    "under_exposed": Degradation(0, _dark),
-}
-"""By the name of the mini split's generator."""
-
-
-def degradation_of(task: Task) -> Degradation:
-    """Return how a task's mini split degrades.
-
-    Raises:
-        EvaluatorError: it has none, or one that photographs cannot be put through yet.
-    """
-    generator = getattr(task.spec.splits.get("mini"), "generator", "")
-    if generator not in DEGRADATIONS:
-        raise EvaluatorError(
-            f"Photographs cannot be degraded for the task {task.id}. Tasks whose mini split is made by "
-            f"{', '.join(DEGRADATIONS)} can be trained for."
-        )
-    return DEGRADATIONS[generator]
 
 
 class Photographs:
@@ -126,7 +75,7 @@ def _photograph(file: Path) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pairs, `(N, H, W, 3)` float32 in [0, 1]."""
+    """Pairs, `(N, H, W, 3)` float32: in [0, 1], or linear light where white is 1."""
 
     inputs: NDArray[np.float32]
     targets: NDArray[np.float32]
@@ -168,11 +117,10 @@ class Sampler:
         return np.ascontiguousarray(cut)
 
     def _made(self, cuts: list[NDArray[np.uint8]], random: np.random.RandomState) -> Batch:
-        margin = self.degradation.margin
-        inputs = [self.degradation.degrade(cut, random) for cut in cuts]
-        targets = [cut[margin : len(cut) - margin, margin : len(cut) - margin] for cut in cuts]
-        return Batch(_unit(inputs), _unit(targets))
+        pairs = [self.degradation.degrade(cut, random) for cut in cuts]
+        return Batch(_unit([taken for taken, _ in pairs]), _unit([clean for _, clean in pairs]))
 
 
-def _unit(images: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    return np.asarray(np.stack(images), np.float32) / np.float32(255)
+def _unit(images: list[Image]) -> NDArray[np.float32]:
+    stack = np.stack(images)
+    return np.asarray(stack, np.float32) / np.float32(255) if stack.dtype == np.uint8 else np.asarray(stack, np.float32)

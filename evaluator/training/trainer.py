@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -15,19 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.findings import EvaluatorError, Finding
-from evaluator.ingest import Manifest, baseline_manifest, baselines_folder
+from evaluator.ingest import Manifest, baseline_manifest, code_folder
 from evaluator.runners.models.python import import_entry
 from evaluator.tasks import Task
-from evaluator.training.recipe import FILE_NAME, Recipe, Schedule, baseline_recipe
-from evaluator.training.sampling import Batch, Photographs, Sampler, degradation_of
+from evaluator.training.degradations import degradation_of
+from evaluator.training.leaving import WEIGHTS, leave_curve, leave_record, leave_submission
+from evaluator.training.recipe import FILE_NAME, Recipe, Schedule, baseline_recipe, recipe_file
+from evaluator.training.sampling import Batch, Photographs, Sampler
 
 CHECKPOINT = "checkpoint.pt"
-WEIGHTS = "weights.safetensors"
 LOG = "log.csv"
 _COLUMNS = ("step", "learning_rate", "loss", "held_out_loss")
 
 Foreign = Any
-Report = Callable[[int], None]
+Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,23 @@ class Settings:
     seed: int = 0
     device: str = "cpu"
     """`cpu` or `cuda`."""
+    threads: int | None = None
+    """How many torch computes with; as torch says if None."""
+    patience: int | None = None
+    """Epochs without a better held-out loss before it ends; as the recipe says if None."""
     resume: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that does it, with the photographs' folder by its name alone."""
+        words = ["evaluate", "train", self.baseline, "--task", self.task.id]
+        words += ["--photographs", self.photographs.resolve().name, "--out", self.out.resolve().name]
+        for name in ("steps", "batch", "crop", "threads", "patience"):
+            value = getattr(self, name)
+            words += [f"--{name}", str(value)] if value is not None else []
+        words += ["--seed", str(self.seed)] if self.seed else []
+        words += ["--device", self.device] if self.device != "cpu" else []
+        return shlex.join(words)
 
 
 @dataclass(frozen=True)
@@ -56,24 +74,31 @@ class Trained:
     """How a training ended."""
 
     steps: int
+    """How many were done: fewer than were asked for where patience was spent."""
+    best: int
+    """The step whose weights were written: where the held-out loss was lowest."""
     first: float
     """The held-out loss before the first step."""
     last: float
-    """After the last."""
+    """That of the weights that were written."""
     weights: Path
     sha256: str
+    curve: bool
+    """Whether it was drawn; matplotlib may not be installed."""
 
 
-def train(settings: Settings, report: Report = lambda step: None) -> Trained:
-    """Train a baseline for a task, and write checkpoint, log and weights into `settings.out`.
+def train(settings: Settings, report: Report = lambda step, steps: None) -> Trained:
+    """Train a baseline for a task; `settings.out` becomes a submission, with checkpoint, log, record and curve.
 
     The held-out loss is taken before the first step, after each epoch and at the end; an epoch is as many steps as the
-    photographs that are trained on fill batches. Batches hang on seed and step alone: a training that goes on from a
-    checkpoint gives the same weights as one that was not interrupted, bit for bit on one thread of the same machine.
+    photographs that are trained on fill batches, unless the recipe says otherwise. The weights with the lowest are
+    written; where there is patience, training ends when that many epochs brought no lower one. Batches hang on seed
+    and step alone: a training that goes on from a checkpoint gives the same weights as one that was not interrupted,
+    bit for bit on one thread of the same machine.
 
     Args:
         settings: what to do.
-        report: is called with the number of steps done, after each.
+        report: is called with the number of steps done and that of all: before the first, and after each.
 
     Raises:
         EvaluatorError: the baseline cannot be trained for the task, photographs or folder cannot be used, or a
@@ -96,10 +121,11 @@ def train(settings: Settings, report: Report = lambda step: None) -> Trained:
     if settings.resume:
         run.load()
     first = run.begin()
-    while run.step < run.steps:
+    report(run.step, run.steps)
+    while run.step < run.steps and not run.is_stuck:
         run.advance()
-        report(run.step)
-    return Trained(run.step, first, run.held_out_loss(), *run.finish())
+        report(run.step, run.steps)
+    return run.finish(first)
 
 
 def _trainable(name: str, recipe: Recipe, manifest: Manifest) -> None:
@@ -127,22 +153,28 @@ class _Run:
         self, settings: Settings, recipe: Recipe, manifest: Manifest, sampler: Sampler, photographs: Photographs
     ) -> None:
         self._torch = _framework(settings.device)
+        if settings.threads is not None:
+            self._torch.set_num_threads(settings.threads)
         assert manifest.model is not None  # noqa: S101 - looked at before
         self._settings, self._model, self._sampler = settings, manifest.model, sampler
         self._training, self._held_out = photographs.training, sampler.fixed(photographs.held_out)
         self._weights = recipe.weights()
-        folder = baselines_folder() / settings.baseline
+        folder = code_folder(settings.baseline)
         self._network = _built(folder, recipe.entry, self._model.layout == "NHWC", settings).to(settings.device)
-        self._terms = import_entry(folder, "losses:terms", FILE_NAME)
+        self._terms = import_entry(folder, f"losses:{recipe.terms}", FILE_NAME)
         self._optimiser = _optimiser(self._torch, recipe, self._parameters())
         self._clip = recipe.optimiser.clip.value if recipe.optimiser.clip else None
-        self._epoch = -(-len(self._training) // sampler.batch)
+        epoch = recipe.data.epoch
+        self._epoch = epoch.value if epoch else -(-len(self._training) // sampler.batch)
         epochs = recipe.length.epochs.value if recipe.length.epochs else 0
         iterations = recipe.length.iterations.value if recipe.length.iterations else epochs * self._epoch
         self.steps, self.step = settings.steps or iterations, 0
+        patience = recipe.length.patience
+        self._patience = settings.patience or (patience.value if patience else 0)
+        self._best: dict[str, Foreign] = {}
         self._schedule = _scheduler(self._torch, recipe.schedule, self._optimiser, -(-self.steps // self._epoch))
         self._rows: list[dict[str, float | int | str]] = []
-        recorded = (folder / FILE_NAME).read_bytes()
+        recorded = recipe_file(settings.baseline).read_bytes()
         self._same = {
             "baseline": settings.baseline,
             "task": settings.task.id,
@@ -152,8 +184,14 @@ class _Run:
             "recipe": hashlib.sha256(recorded).hexdigest(),
             "photographs": photographs.sha256,
         }
-        if recipe.schedule.kind.value == "linear":
-            self._same["steps"] = self.steps  # the rate at a step hangs on where the line ends
+        if recipe.schedule.kind.value in ("linear", "cosine"):
+            self._same["steps"] = self.steps  # the rate at a step hangs on where the fall ends
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the recipe's patience is spent: that many epochs brought no better held-out loss."""
+        losses = [float(row["held_out_loss"]) for row in self._rows]
+        return bool(self._patience) and len(losses) - 1 - _last_best(losses) >= self._patience
 
     def begin(self) -> float:
         """Take the held-out loss before the first step, unless the log has it; return it."""
@@ -194,17 +232,32 @@ class _Run:
             losses = [float(self._loss(batch)) for batch in self._held_out]
         return sum(losses) / len(losses)
 
-    def finish(self) -> tuple[Path, str]:
-        """Write the weights by the names that a submission's are read by; return the file and its sha256."""
+    def finish(self, first: float) -> Trained:
+        """Write the weights that were best on the held-out part, and what belongs to them."""
         from safetensors.numpy import save_file
 
+        self._network.load_state_dict(self._best)
+        # By the names that a submission's weights are read by.
         if self._model.layout == "NHWC":
             arrays = {weight.path: weight.numpy() for weight in self._network.weights}
         else:
             arrays = {name: value.cpu().numpy() for name, value in self._network.state_dict().items()}
-        file = self._settings.out / WEIGHTS
+        out = self._settings.out
+        file = out / WEIGHTS
         save_file({name: array.copy(order="C") for name, array in arrays.items()}, file)
-        return file, hashlib.sha256(file.read_bytes()).hexdigest()
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        best = self._rows[_last_best([float(row["held_out_loss"]) for row in self._rows])]
+        trained = {"steps": self.step, "best_step": best["step"]}
+        losses = {"held_out_loss_before": first, "held_out_loss_after": best["held_out_loss"]}
+        device = {"device": self._settings.device, "threads": self._torch.get_num_threads()}
+        command = {"command": self._settings.command}
+        leave_record(command | self._same | trained | losses | device | {"weights": sha256}, out)
+        made = f"Weights of: {self._settings.command}"
+        identifier = f"{self._settings.baseline}-{sha256[:8]}"
+        recipe = recipe_file(self._settings.baseline)
+        leave_submission(self._settings.baseline, recipe, out, identifier=identifier, made=made)
+        curve = leave_curve(self._rows, f"{self._settings.baseline}, task {self._settings.task.id}", out)
+        return Trained(self.step, int(best["step"]), first, float(best["held_out_loss"]), file, sha256, curve)
 
     def load(self) -> None:
         """Go on from the checkpoint."""
@@ -224,7 +277,7 @@ class _Run:
         self._network.load_state_dict(found["network"])
         self._optimiser.load_state_dict(found["optimiser"])
         self._schedule.load_state_dict(found["schedule"])
-        self.step, self._rows = int(found["step"]), json.loads(found["rows"])
+        self.step, self._rows, self._best = int(found["step"]), json.loads(found["rows"]), found["best"]
 
     def _save(self) -> None:
         out = self._settings.out
@@ -235,6 +288,7 @@ class _Run:
             "step": self.step,
             "rows": json.dumps(self._rows),
             "same": json.dumps(self._same),
+            "best": self._best,
         }
         partial = out / f"{CHECKPOINT}.part"
         self._torch.save(state, partial)
@@ -246,6 +300,8 @@ class _Run:
 
     def _note(self, *, loss: float | None, held_out: float) -> None:
         rate = self._optimiser.param_groups[0]["lr"]
+        if held_out <= min((float(row["held_out_loss"]) for row in self._rows), default=math.inf):
+            self._best = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
         values = (self.step, rate, "" if loss is None else loss, held_out)
         self._rows.append(dict(zip(_COLUMNS, values, strict=True)))
 
@@ -261,6 +317,11 @@ class _Run:
 
     def _parameters(self) -> list[Foreign]:
         return [parameter for parameter in self._network.parameters() if parameter.requires_grad]
+
+
+def _last_best(losses: list[float]) -> int:
+    """Return where the lowest of the losses is; of equal ones the last."""
+    return len(losses) - 1 - losses[::-1].index(min(losses))
 
 
 def _framework(device: str) -> Foreign:
@@ -323,4 +384,9 @@ def _scheduler(torch: Foreign, says: Schedule, optimiser: Foreign, epochs: int) 
         return schedulers.LambdaLR(optimiser, lambda epoch: factor if epoch >= start else 1.0)
     if kind == "linear":
         return schedulers.LambdaLR(optimiser, lambda epoch: min(1.0, (epochs - epoch) / max(1, epochs - start)))
+    if kind == "cosine":
+        assert says.least is not None  # noqa: S101
+        floor, last = says.least.value / optimiser.defaults["lr"], max(1, epochs - 1)
+        half = (1 - floor) / 2
+        return schedulers.LambdaLR(optimiser, lambda epoch: floor + half * (1 + math.cos(math.pi * epoch / last)))
     return schedulers.LambdaLR(optimiser, lambda epoch: 1.0)

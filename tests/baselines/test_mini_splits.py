@@ -12,7 +12,12 @@ from evaluator.scoring import scoreable_baselines
 from evaluator.tasks import load_task, task_ids
 from support import Run
 
-QUICK = {name for name in scoreable_baselines() if not baseline_manifest(name).baseline.by_name}
+# Of networks with weights, test_trained.py.
+QUICK = {
+    name
+    for name in scoreable_baselines()
+    if not (baseline_manifest(name).baseline.by_name or baseline_manifest(name).network)
+}
 # All on the smallest split; of the others two or so, for time: each task, and each baseline on a task that it is for.
 RUNS = {
     "dped": ("identity", "bilateral", "nlm", "tv", "unsharp", "wavelet"),

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from evaluator.ingest import baselines_folder
 from model_support import needed
 from support import Run
 
@@ -62,6 +67,43 @@ def test_what_cannot_be_exported_is_said(evaluate: Run, source: str, tmp_path: P
     done = evaluate("export", "odd.keras")
     assert done.returncode == 2
     assert "[model-format]" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "layout"), [("lpienet", "1 × ? × ? × 3"), ("unet", "1 × 3 × ? × ?")])
+def test_a_network_becomes_an_onnx_file_that_gives_the_same(
+    evaluate: Run, tmp_path: Path, name: str, layout: str
+) -> None:
+    """A Keras model and a torch module, by a baseline's name; onnxruntime beside the framework itself."""
+    needed("torch", "onnx", *(["tensorflow"] if name == "lpienet" else []))
+    weights = {"KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1"}
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    script = "import sys, pathlib; from export_support import write; write(*map(pathlib.Path, sys.argv[1:]))"
+    support = str(Path(__file__).parent)
+    made = subprocess.run(
+        [sys.executable, "-c", script, str(baselines_folder() / name), str(folder)],
+        env={**os.environ, **weights, "PYTHONPATH": os.pathsep.join([support, os.environ.get("PYTHONPATH", "")])},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr[-2000:]
+    done = evaluate("export", folder, "--to", "onnx", "--out", "net.onnx", env=weights)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1].endswith(f"float32 {layout}")
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    with np.load(folder / "pair.npz") as pair:
+        (found,) = session.run(None, {session.get_inputs()[0].name: pair["image"]})
+        assert found.shape == pair["restored"].shape == pair["image"].shape
+        assert np.abs(pair["restored"] - pair["image"]).max() > 0.01
+        assert np.abs(found - pair["restored"]).max() < 1e-4
+
+
+def test_half_precision_is_for_tflite(evaluate: Run) -> None:
+    done = evaluate("export", "x.keras", "--to", "onnx", "--fp16")
+    assert done.returncode == 2
+    assert "--fp16 is for --to tflite" in done.stderr
 
 
 @pytest.mark.parametrize("size", ["720", "0x5", "ax5"])

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from evaluator.findings import EvaluatorError
-from evaluator.ingest import baselines_folder
-from evaluator.training import FILE_NAME, Recipe, baseline_recipe, trainable_baselines
+from evaluator.ingest import baseline_manifest, baseline_names, baselines_folder, code_folder
+from evaluator.training import FILE_NAME, Recipe, baseline_recipe, recipe_file, trainable_baselines
 from evaluator.training import recipe as recipe_module
 from evaluator.typed_toml import parse_toml
 
@@ -42,15 +42,26 @@ def functions(file: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_which_baselines_have_one() -> None:
-    assert trainable_baselines() == ["dncnn", "fast-dped", "k3dn", "lpienet", "msfg-lle", "unet", "zero-dce"]
+    own = {"dncnn", "fast-dped", "k3dn", "lpienet", "msfg-lle", "unet", "zero-dce"}
+    others = {name for name in baseline_names() if baseline_manifest(name).baseline.code_of in own}
+    assert {"lpienet-l", "k3dn-tiny", "lpienet-sidd", "unet-sidd", "fast-dped-dped"} <= others
+    assert set(trainable_baselines()) == own | others
+
+
+def test_a_variant_has_the_recipe_of_its_code_or_its_own() -> None:
+    large, small = baseline_recipe("lpienet-l"), baseline_recipe("lpienet")
+    assert (large.entry, small.entry) == ("lpienet:build_large", "lpienet:build")
+    assert large.model_copy(update={"entry": small.entry}) == small
+    assert recipe_file("lpienet-sidd") == baselines_folder() / "lpienet-sidd" / FILE_NAME
+    assert baseline_recipe("lpienet-sidd") != baseline_recipe("lpienet")
 
 
 @pytest.mark.parametrize("name", trainable_baselines())
 def test_losses_and_settings_are_those_of_the_code(name: str) -> None:
-    recipe, known = baseline_recipe(name), functions(baselines_folder() / name / "losses.py")
+    recipe, known = baseline_recipe(name), functions(code_folder(name) / "losses.py")
     module, _, entry = recipe.entry.partition(":")
-    assert entry in functions(baselines_folder() / name / f"{module}.py")
-    assert "terms" in known
+    assert entry in functions(code_folder(name) / f"{module}.py")
+    assert recipe.terms in known
     for loss in recipe.losses:
         assert loss.name in known
         numbers = {n: d for n, d in known[loss.name].items() if isinstance(d, (int, float))}
@@ -61,8 +72,9 @@ def test_losses_and_settings_are_those_of_the_code(name: str) -> None:
 
 @pytest.mark.parametrize("name", trainable_baselines())
 def test_the_losses_are_the_terms_that_the_code_gives(name: str) -> None:
-    code = (baselines_folder() / name / "losses.py").read_text(encoding="utf-8")
-    (body,) = (n for n in ast.parse(code).body if isinstance(n, ast.FunctionDef) and n.name == "terms")
+    code = (code_folder(name) / "losses.py").read_text(encoding="utf-8")
+    terms = baseline_recipe(name).terms
+    (body,) = (n for n in ast.parse(code).body if isinstance(n, ast.FunctionDef) and n.name == terms)
     returned = next(n for n in ast.walk(body) if isinstance(n, ast.Return))
     assert isinstance(returned.value, ast.Dict)
     keys = [ast.literal_eval(key) for key in returned.value.keys if key]
@@ -90,14 +102,15 @@ def test_dpeds_own_weights() -> None:
         baseline_recipe("unet").weights("dped")
 
 
-@pytest.mark.parametrize("name", trainable_baselines())
+@pytest.mark.parametrize("name", [n for n in trainable_baselines() if recipe_file(n).parent.name == n])
 def test_the_card_has_a_section(name: str) -> None:
     card = (baselines_folder() / name / "README.md").read_text(encoding="utf-8")
     section = " ".join(card.partition("\n## Training\n")[2].split())
     recipe = baseline_recipe(name)
     assert f"{recipe.optimiser.learning_rate.value:g}" in re.sub(r"(\d)·10⁻(.)", _plain, section)
     assert "recipe.toml" in section
-    assert "no weights" in section.lower() or "No trained weights ship." in card
+    if not baseline_manifest(name).has_weights:
+        assert "no weights" in section.lower() or "No trained weights ship." in card
     if recipe.features:
         assert recipe.features.value.partition(",")[0] in section
 

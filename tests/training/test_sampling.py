@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,11 @@ import pytest
 from evaluator.findings import EvaluatorError
 from evaluator.images import encode_png
 from evaluator.tasks import load_task
-from evaluator.training.sampling import DEGRADATIONS, Degradation, Photographs, Sampler, degradation_of
+from evaluator.tasks.mini import display, motion, noise, phone
+from evaluator.tasks.mini.light import srgb_to_linear
+from evaluator.tasks.mini.photographs import crops
+from evaluator.training.degradations import DEGRADATIONS, Degradation, degradation_of
+from evaluator.training.sampling import Photographs, Sampler
 
 
 @pytest.fixture
@@ -55,8 +60,8 @@ def test_what_cannot_be_trained_on(folder: Path) -> None:
         Photographs(folder, 30)
 
 
-def same(wide: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    return wide[2:-2, 2:-2]
+def same(wide: np.ndarray, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    return wide[2:-2, 2:-2], wide[2:-2, 2:-2]
 
 
 def test_a_batch_hangs_on_seed_and_step_alone() -> None:
@@ -86,7 +91,7 @@ def test_augmentations_turn_and_flip() -> None:
     image[:12, :4] = 255  # no two of its eight orientations are the same
 
     def orientations(*names: str) -> int:
-        sampler = Sampler(Degradation(0, lambda wide, random: wide), 64, 24, names, 3)
+        sampler = Sampler(Degradation(0, lambda wide, random: (wide, wide)), 64, 24, names, 3)
         return len({target.tobytes() for target in sampler.draw([image], 0).targets})
 
     assert orientations() == 1
@@ -95,22 +100,49 @@ def test_augmentations_turn_and_flip() -> None:
     assert orientations("flip_horizontal", "flip_vertical", "rotate_90") == 8
 
 
-@pytest.mark.parametrize("task", ["sidd", "gopro", "low-light"])
+@pytest.mark.parametrize("task", ["sidd", "gopro", "low-light", "dped", "udc"])
 def test_degradations_of_tasks(task: str) -> None:
     degradation = degradation_of(load_task(task))
     rows = np.linspace(60, 200, 48 + 2 * degradation.margin).astype(np.uint8)
     wide = np.repeat(np.repeat(rows[:, None, None], len(rows), 1), 3, 2)
-    one, other = (degradation.degrade(wide, np.random.RandomState(seed)) for seed in (1, 2))
-    assert one.shape == (48, 48, 3)
-    assert one.dtype == np.uint8
+    (one, clean), (other, _) = (degradation.degrade(wide, np.random.RandomState(seed)) for seed in (1, 2))
+    assert one.shape == clean.shape == (48, 48, 3)
+    assert one.dtype == clean.dtype == (np.float32 if task == "udc" else np.uint8)
     assert not np.array_equal(one, other)
     inner = wide[
         degradation.margin : len(wide) - degradation.margin, degradation.margin : len(wide) - degradation.margin
     ]
+    if task == "udc":
+        assert np.allclose(clean, srgb_to_linear(inner / 255), atol=1e-4)  # no highlights in it
+        assert abs(one.mean() / clean.mean() - 1) < 0.05
+        return
+    assert np.array_equal(clean, inner)
     if task == "low-light":
         assert one.mean() < 0.6 * inner.mean()
     else:
-        assert abs(one.mean() - inner.mean()) < 8
+        assert abs(one.mean() - inner.mean()) < (30 if task == "dped" else 8)
+
+
+@pytest.mark.parametrize(
+    ("task", "generator", "tone"),
+    [("sidd", noise, None), ("gopro", motion, None), ("dped", phone, None), ("udc", display, 0.25)],
+)
+def test_the_mini_splits_photographs_are_degraded_about_as_the_mini_split(
+    task: str, generator: Any, tone: float | None
+) -> None:
+    """Not the same draws, but the same strength: the mean PSNR of inputs over the same crops."""
+
+    def psnr(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
+        unit = [[i / 255 if i.dtype == np.uint8 else i.astype(np.float64) for i in pair] for pair in pairs]
+        unit = [[i / (i + tone) for i in pair] if tone else pair for pair in unit]
+        return float(np.mean([-10 * np.log10(np.mean((one - two) ** 2)) for one, two in unit]))
+
+    degradation = degradation_of(load_task(task))
+    margin, made = degradation.margin, list(generator.generate())
+    random = np.random.RandomState(4)
+    wide = list(crops(margin).values())[: len(made)]
+    found = [degradation.degrade(np.ascontiguousarray(image), random) for image in wide for _ in range(3)]
+    assert psnr(found) == pytest.approx(psnr([(m.inputs["input"], m.reference) for m in made]), abs=1)
 
 
 def test_tasks_that_photographs_cannot_be_degraded_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +14,20 @@ import numpy as np
 import pytest
 
 from evaluator.findings import EvaluatorError
-from evaluator.images import encode_png
-from evaluator.ingest import baselines_folder
+from evaluator.images import encode_png, read_image
+from evaluator.ingest import baselines_folder, open_submission
+from evaluator.runners.models.python import import_entry
 from evaluator.tasks import load_task
-from evaluator.training import Settings, train
+from evaluator.training import Settings, baseline_recipe, train
+from evaluator.training.degradations import degradation_of
+from evaluator.training.leaving import CURVE, RECORD, WEIGHTS
 from evaluator.training.recipe import Schedule
-from evaluator.training.trainer import CHECKPOINT, LOG, WEIGHTS, _scheduler
+from evaluator.training.sampling import Photographs, Sampler
+from evaluator.training.trainer import CHECKPOINT, LOG, _scheduler
 from support import Run
 
 torch = pytest.importorskip("torch", reason="torch is an optional dependency")
+load_file = pytest.importorskip("safetensors.numpy", reason="safetensors is an optional dependency").load_file
 
 
 @pytest.fixture(autouse=True)
@@ -56,28 +62,78 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 
 def test_a_short_training_lowers_the_held_out_loss(settings: Settings) -> None:
-    done: list[int] = []
-    trained = train(replace(settings, steps=30), done.append)
-    assert done == list(range(1, 31))
+    done: list[tuple[int, int]] = []
+    trained = train(replace(settings, steps=30), lambda step, steps: done.append((step, steps)))
+    assert done == [(step, 30) for step in range(31)]
     assert trained.last < 0.7 * trained.first
     log = rows(settings.out)
     assert [int(row["step"]) for row in log] == list(range(0, 31, 3))
     assert float(log[0]["held_out_loss"]) == trained.first
-    assert float(log[-1]["held_out_loss"]) == trained.last
+    assert min(float(row["held_out_loss"]) for row in log) == trained.last
     assert {row["learning_rate"] for row in log} == {"0.001"}
 
 
+@pytest.mark.slow
+def test_a_short_training_beats_the_input_on_photographs_that_it_did_not_see(settings: Settings) -> None:
+    trained = train(replace(settings, steps=150, crop=32, threads=1))
+    assert trained.last < 0.5 * trained.first
+    network = import_entry(baselines_folder() / "unet", "unet:build", "[network]")()
+    network.load_state_dict({n: torch.from_numpy(a) for n, a in load_file(trained.weights).items()})
+    # Other noise than the held-out loss was taken with, and the whole photographs.
+    sampler = Sampler(degradation_of(settings.task), 1, 64, (), seed=99)
+    pairs = sampler.fixed(Photographs(settings.photographs, 64).held_out)
+    assert len(pairs) == 2
+    for pair in pairs:
+        with torch.no_grad():
+            output = network(torch.from_numpy(pair.inputs).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+        error, before = (float(np.mean((image - pair.targets) ** 2)) for image in (output, pair.inputs))
+        assert 10 * np.log10(before / error) > 3, "dB above the input"
+
+
 def test_the_weights_are_the_networks(settings: Settings) -> None:
-    from safetensors.numpy import load_file
-
-    from evaluator.runners.models.python import import_entry
-
     trained = train(replace(settings, steps=2))
     network = import_entry(baselines_folder() / "unet", "unet:build", "[network]")()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     arrays = load_file(trained.weights)
     network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()}, strict=True)
     assert any(not torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_what_a_training_leaves(settings: Settings) -> None:
+    trained = train(replace(settings, steps=4, threads=1))
+    record = json.loads((settings.out / RECORD).read_text())
+    assert record["command"] == (
+        f"evaluate train unet --task sidd --photographs {settings.photographs.name} --out out "
+        "--steps 4 --batch 4 --crop 16 --threads 1 --seed 3"
+    )
+    assert (record["steps"], record["best_step"], record["weights"]) == (4, trained.best, trained.sha256)
+    assert record["photographs"] == Photographs(settings.photographs, 16).sha256
+    assert {"evaluator", "python", "torch", "numpy"} <= record["versions"].keys()
+    assert (settings.out / CURVE).is_file() == trained.curve == (importlib.util.find_spec("matplotlib") is not None)
+    if trained.curve:
+        assert read_image(settings.out / CURVE).array.shape[:2] == (400, 700)
+    submission = open_submission(settings.out, ["a"])
+    assert submission.id == f"unet-{trained.sha256[:8]}"
+    assert submission.manifest.has_weights
+    assert submission.findings == ()
+
+
+def test_patience_ends_it_and_the_best_weights_are_written(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rate that is far too high: the held-out loss is lowest before the first step."""
+    recipe = baseline_recipe("unet")
+    rate = recipe.optimiser.learning_rate.model_copy(update={"value": 0.1})
+    wild = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update={"learning_rate": rate})})
+    monkeypatch.setattr("evaluator.training.trainer.baseline_recipe", lambda name: wild)
+    trained = train(replace(settings, steps=30, patience=2))
+    assert (trained.steps, trained.best) == (6, 0)
+    assert trained.last == trained.first
+    network = import_entry(baselines_folder() / "unet", "unet:build", "[network]")()
+    found = load_file(trained.weights)
+    assert all(np.array_equal(found[name], value.numpy()) for name, value in network.state_dict().items())
+    on = train(replace(settings, steps=30, patience=2, resume=True))
+    assert (on.steps, on.sha256) == (6, trained.sha256)
 
 
 class Stopped(Exception):
@@ -88,7 +144,7 @@ class Stopped(Exception):
 def test_a_training_goes_on_exactly(settings: Settings, tmp_path: Path, at: int) -> None:
     whole = train(settings)
 
-    def report(step: int) -> None:
+    def report(step: int, steps: int) -> None:
         if step == at:
             raise Stopped
 
@@ -157,10 +213,12 @@ def schedule(kind: str, **values: Any) -> Schedule:
         (schedule("constant"), [1] * 4, [1, 1, 1, 1]),
         (schedule("step", factor=0.1, start=2), [1] * 4, [1, 0.1, 0.1, 0.1]),
         (schedule("linear", start=2), [1] * 6, [1, 1, 0.75, 0.5, 0.25, 0]),
+        # From 1 down to the least at the last of six epochs, half way in the middle.
+        (schedule("cosine", least=0.2), [1] * 5, [0.923607, 0.723607, 0.476393, 0.276393, 0.2]),
         # Two epochs without a better loss, then again; never below the least.
         (schedule("plateau", factor=0.5, patience=2, least=0.3), [3, 2, 2, 2, 1, 1, 1], [1, 1, 1, 0.5, 0.5, 0.5, 0.3]),
     ],
-    ids=["constant", "step", "linear", "plateau"],
+    ids=["constant", "step", "linear", "cosine", "plateau"],
 )
 def test_schedules(says: Schedule, losses: list[float], rates: list[float]) -> None:
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
@@ -182,8 +240,6 @@ def test_the_command_trains_a_keras_network(evaluate: Run, photographs: Path, tm
     done = evaluate(*arguments, "2", env={"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     assert "held-out loss" in done.stdout
-    from safetensors.numpy import load_file
-
     arrays = load_file(tmp_path / "out" / WEIGHTS)
     assert sum(array.size for array in arrays.values()) == 133_652
     again = evaluate(*arguments, "3")

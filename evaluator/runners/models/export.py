@@ -1,20 +1,23 @@
-"""Export a Keras model of the user's own to TensorFlow Lite, as phones run it."""
+"""Export networks: Keras models to TensorFlow Lite, as phones run it, and torch modules and Keras models to ONNX."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import importlib.util
+import io
 import os
-from collections.abc import Callable
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluator.runners.models.keras import open_keras
+from evaluator.runners.models.export_source import Source, open_source
 from evaluator.runners.models.problem import Foreign, ModelProblem, loading, runtime
 from evaluator.runners.models.tensorflow import described, framework, frozen_function
 
 Sides = tuple[int, int]
+_TRIED = (1, 64, 96, 128)
+"""Sides of the image that a network is traced with, by axis; multiples of 32."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,7 @@ def export_tflite(source: str, out: Path | None, *, size: Sides | None = None, h
     """Write a Keras model as a TFLite file with TensorFlow Lite's own operators only, for one image at a time.
 
     Args:
-        source: a .keras file, or `FILE.py:function`, where the function takes nothing and returns a `keras.Model`. The
-            code is run as it is: it is the user's own.
+        source: see `open_source`.
         out: where to write; beside the source, with the suffix `.tflite`, if None.
         size: height and width to fix the inputs to. Open ones stay open if None.
         half: store the weights as float16; they are computed with as the device likes.
@@ -44,50 +46,99 @@ def export_tflite(source: str, out: Path | None, *, size: Sides | None = None, h
         OSError: the file cannot be written.
     """
     tensorflow = framework(os.cpu_count() or 1)
-    keras, model, stem = _model(source)
+    opened = open_source(source, "tensorflow")
+    if not opened.is_keras:
+        raise ModelProblem(
+            "model-load",
+            expected="a keras.Model",
+            got=type(opened.network).__name__,
+            fix="Return the model itself, built; a torch module goes to ONNX: --to onnx.",
+        )
+    keras = runtime("keras", "tensorflow")
     with loading("a model that TensorFlow Lite can express"):
-        data = _converted(tensorflow, _traceable(tensorflow, keras, model), size, half)
-    target = out or stem.with_suffix(".tflite")
+        data = _converted(tensorflow, _traceable(tensorflow, keras, opened.network), size, half)
+    target = out or opened.stem.with_suffix(".tflite")
     target.write_bytes(data)
     inputs, outputs = _ends(data)
     return Exported(target, len(data), hashlib.sha256(data).hexdigest(), inputs, outputs)
 
 
-def _model(source: str) -> tuple[Foreign, Foreign, Path]:
-    """Return Keras, the model, and the file that it comes from."""
-    file, colon, function = source.rpartition(":")
-    if colon and file.endswith(".py"):
-        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-        keras = runtime("keras", "tensorflow")
-        model = _built(Path(file), function)
-        if not isinstance(model, keras.Model):
-            raise ModelProblem(
-                "model-load",
-                expected=f"a keras.Model from {function}()",
-                got=type(model).__name__,
-                fix="Return the model itself, built.",
-            )
-        return keras, model, Path(file)
-    if source.endswith(".keras") and Path(source).is_file():
-        keras, model = open_keras(Path(source))
-        return keras, model, Path(source)
-    raise ModelProblem(
-        "model-format",
-        expected="a .keras file, or FILE.py:function for code that builds the model",
-        got=source if Path(source).exists() else f"{source}, which is not there",
-        fix="Save the model with model.save('name.keras').",
-    )
+def export_onnx(source: str, out: Path | None, *, size: Sides | None = None) -> Exported:
+    """Write a torch module or a Keras model as an ONNX file, for one image at a time; it is traced by torch.
+
+    Args:
+        source: see `open_source`.
+        out: where to write; beside the source, with the suffix `.onnx`, if None.
+        size: height and width to fix the inputs to. Open ones stay open if None.
+
+    Raises:
+        ModelProblem: the source cannot be loaded or converted, or torch or onnxscript is not installed.
+        OSError: the file cannot be written.
+    """
+    torch = runtime("torch", "torch")
+    runtime("onnxscript", "onnx")
+    opened = open_source(source, "torch")
+    if opened.is_keras and runtime("keras", "torch").backend.backend() != "torch":
+        fix = "Leave KERAS_BACKEND out of the environment."
+        raise ModelProblem("model-load", expected="Keras on torch", got="another backend", fix=fix)
+    target = out or opened.stem.with_suffix(".onnx")
+    with loading("a network that ONNX can express"):
+        data = _traced(torch, opened, size)
+    target.write_bytes(data)
+    inputs, outputs = _onnx_ends(data)
+    return Exported(target, len(data), hashlib.sha256(data).hexdigest(), inputs, outputs)
 
 
-def _built(file: Path, function: str) -> object:
-    with loading(f"a Python file with a function {function} that takes nothing"):
-        spec = importlib.util.spec_from_file_location(file.stem, file)
-        if spec is None or spec.loader is None or not file.is_file():
-            raise FileNotFoundError(f"{file} is not there")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        build: Callable[[], object] = getattr(module, function)
-        return build()
+def _traced(torch: Foreign, opened: Source, size: Sides | None) -> bytes:
+    network = opened.network.eval()
+    if opened.is_keras:
+        names = [tensor.name for tensor in network.inputs]
+        shapes = [_fixed(tuple(tensor.shape), size) or () for tensor in network.inputs]
+    else:
+        names = list(opened.inputs)
+        shapes = [(1, 3, *(size or (None, None)))] * len(names)
+    # Sides that differ, so that none is taken for the other or for a constant.
+    tried = [tuple(_TRIED[axis] if side is None else side for axis, side in enumerate(shape)) for shape in shapes]
+    left = tuple({a: torch.export.Dim.DYNAMIC for a, side in enumerate(shape) if side is None} for shape in shapes)
+
+    class Whole(torch.nn.Module):  # type: ignore[misc]  # torch's own types are not followed
+        """What Keras's own call takes besides images hides the images' names and shapes."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, *images: Foreign) -> Foreign:
+            return self.network(list(images) if opened.is_keras and len(images) > 1 else images[0])
+
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            Whole().eval(),
+            tuple(torch.rand(shape) for shape in tried),
+            dynamo=True,
+            dynamic_shapes=(left,),
+            input_names=names,
+            output_names=["restored"],
+            verbose=False,
+        )
+    written = io.BytesIO()
+    program.save(written)
+    return written.getvalue()
+
+
+def _onnx_ends(data: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    onnx = runtime("onnx", "onnx")
+
+    graph = onnx.load_from_string(data).graph
+
+    def shown(value: Foreign) -> str:
+        tensor = value.type.tensor_type
+        axes = " × ".join(str(d.dim_value) if d.HasField("dim_value") else "?" for d in tensor.shape.dim)
+        kind = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+        return f"{value.name} {kind} {axes}"
+
+    return tuple(map(shown, graph.input)), tuple(map(shown, graph.output))
 
 
 def _traceable(tensorflow: Foreign, keras: Foreign, model: Foreign) -> Foreign:

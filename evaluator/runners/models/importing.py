@@ -107,19 +107,29 @@ def _written(name: str, official: Official, weights: Arrays, checkpoint: Path, o
     runtime("safetensors.numpy", "torch").save_file(contiguous, out / WEIGHTS)
     manifest = baseline_manifest(name)
     description = f"The baseline's code with the weights of {safe(source.name)} (sha256 {sha256})."
-    text = _manifest(manifest, official, identifier, description)
+    method = official.method or manifest.method
+    text = network_manifest(
+        manifest, identifier=identifier, method=method, entry=official.entry, description=description
+    )
     (out / FILE_NAME).write_text(text, encoding="utf-8")
     return Imported(out, identifier, sum(a.size for a in weights.values()), sha256)
 
 
-def _manifest(manifest: Manifest, official: Official, identifier: str, description: str) -> str:
-    """Return the baseline's manifest as that of a network with weights."""
+def network_manifest(manifest: Manifest, *, identifier: str, method: str | None, entry: str, description: str) -> str:
+    """Return a baseline's manifest as that of a network with weights, a submission of its own.
+
+    Args:
+        manifest: the baseline's.
+        identifier: the submission's id.
+        method: its name for readers.
+        entry: `module:function` that builds the network.
+        description: where the weights come from.
+    """
     assert manifest.model is not None  # noqa: S101 - a network has one
-    method = official.method or manifest.method
     tables = {
         "": {"id": identifier, "team": manifest.team, "method": method, "description": description, "kind": "network"},
         "links": manifest.links.model_dump(exclude_none=True),
-        "network": {"entry": official.entry, "weights": WEIGHTS},
+        "network": {"entry": entry, "weights": WEIGHTS},
         "model": manifest.model.model_dump(mode="json", exclude_unset=True),
     }
     lines = []

@@ -28,7 +28,7 @@ def load_network(folder: Path, network: Network, model: Model, threads: int) -> 
         ModelProblem: it cannot be built, is neither a torch module nor a Keras model, or its weights do not fit.
     """
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)  # read when TensorFlow starts
-    built = _build(folder, network)
+    built = build_network(folder, network)
     if _is_torch(built):
         import torch
 
@@ -48,7 +48,7 @@ def open_network(folder: Path, network: Network, model: Model) -> GraphReader:
     Raises:
         ModelProblem: as for `load_network`.
     """
-    built = _build(folder, network)
+    built = build_network(folder, network)
     if _is_torch(built):
         return _Module(built, model)
     from evaluator.runners.models.graphs.tensorflow import model_reader
@@ -78,8 +78,8 @@ def describe_network(folder: Path, entry: str) -> tuple[str, list[str]]:
     Raises:
         ModelProblem: as for `load_network`.
     """
-    network = _build(folder, Network(entry=entry))
-    if _is(network, "keras", "Model"):
+    network = build_network(folder, Network(entry=entry))
+    if is_keras(network):
         return "NHWC", [str(tensor.name) for tensor in network.inputs]
     try:
         taken = inspect.signature(network.forward).parameters.values()
@@ -93,7 +93,12 @@ _ARTEFACT = Artefact(file="network", format="savedmodel")
 """Stands for the file that a network in code does not have; it names no tensors."""
 
 
-def _build(folder: Path, described: Network) -> Foreign:
+def build_network(folder: Path, described: Network) -> Foreign:
+    """Build a network from code in a folder, and put its weights in where it has any.
+
+    Raises:
+        ModelProblem: as for `load_network`.
+    """
     if importlib.util.find_spec("tensorflow") is None and importlib.util.find_spec("torch") is not None:
         os.environ.setdefault("KERAS_BACKEND", "torch")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -104,7 +109,7 @@ def _build(folder: Path, described: Network) -> Foreign:
         raise ModelProblem(
             "model-load", expected="a network", got=one_line(error), fix="Call the function yourself."
         ) from error
-    if not _is(network, "keras", "Model") and not _is_torch(network):
+    if not is_keras(network) and not _is_torch(network):
         raise ModelProblem(
             "model-load",
             expected="a torch module or a Keras model",
@@ -126,7 +131,7 @@ def _arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
 
 def _fill(network: Foreign, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Put arrays into a network by the names of torch's state or the paths of Keras's weights: all, and no more."""
-    if _is(network, "keras", "Model"):
+    if is_keras(network):
         shapes = {weight.path: tuple(weight.shape) for weight in network.weights}
     else:
         shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
@@ -140,13 +145,18 @@ def _fill(network: Foreign, arrays: Mapping[str, NDArray[Any]]) -> None:
             listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             fix = "Save the weights of this very network."
             raise ModelProblem("model-load", expected=expected, got=got.format(listed), fix=fix)
-    if _is(network, "keras", "Model"):
+    if is_keras(network):
         for weight in network.weights:
             weight.assign(arrays[weight.path])
         return
     import torch
 
     network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()})
+
+
+def is_keras(network: Foreign) -> bool:
+    """Tell whether a network is a Keras model."""
+    return _is(network, "keras", "Model")
 
 
 def _is_torch(network: Foreign) -> bool:

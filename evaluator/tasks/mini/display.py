@@ -17,11 +17,14 @@ from evaluator.tasks.mini.photographs import crops
 
 PEAK = 500
 """Greatest value of the data, x_max in C(x) = min(x, x_max); diffuse white is 1."""
-_WHITE = 1 << 17
-_RADIUS = 32
+WHITE = 1 << 17
+"""Diffuse white in whole numbers."""
+RADIUS = 32
+"""How far a point spreads, px."""
 _SUM = 1 << 14
 _WAVELENGTHS = (0.47, 0.51, 0.55, 0.59, 0.63)
-_NOISE = (4e-4, 1e-5)
+NOISE = (4e-4, 1e-5)
+"""β₁ and β₂ of `noisy`."""
 _HIGHLIGHT = 215
 BOOSTS = (4, 8, 12, 24, 600, 30, 90, 40, 150, 50, 20, 200)
 """How bright the highlights of each crop are: paper and cloth a little, lamps and chrome much."""
@@ -49,10 +52,10 @@ DISPLAYS = (
 
 def _lines(period: float, opening: float, spot: float, wavelength: float) -> Light:
     """Return the spread along one axis at one wavelength (µm): orders m of strength sinc²(m · opening)."""
-    places = np.arange(-_RADIUS, _RADIUS + 1)
+    places = np.arange(-RADIUS, RADIUS + 1)
     spread = np.zeros(len(places))
     distance = period * wavelength / 0.55
-    for order in range(-int(_RADIUS / distance), int(_RADIUS / distance) + 1):
+    for order in range(-int(RADIUS / distance), int(RADIUS / distance) + 1):
         # The squared Lorentzian's tails are what makes haze around lights.
         spread += np.sinc(order * opening) ** 2 / np.square(1 + np.square((places - order * distance) / spot))
     return quantised(spread, _SUM)
@@ -80,8 +83,8 @@ def bright(image: NDArray[np.uint8], boost: int) -> Light:
     # By the darkest channel: lamps and reflections are white, a red tank is no highlight.
     over = np.maximum(image.min(axis=2, keepdims=True).astype(np.int64) - _HIGHLIGHT, 0)
     span = 255 - _HIGHLIGHT
-    light = to_light(image, _WHITE)
-    return np.asarray(np.minimum(light + divided(light * (boost - 1) * over**4, span**4), PEAK * _WHITE))
+    light = to_light(image, WHITE)
+    return np.asarray(np.minimum(light + divided(light * (boost - 1) * over**4, span**4), PEAK * WHITE))
 
 
 def seen_through(light: Light, display: Display) -> Light:
@@ -92,15 +95,15 @@ def seen_through(light: Light, display: Display) -> Light:
 
 def generate() -> Iterator[Made]:
     """Yield twelve crops as float32 in [0, 500]: the input, the display's point spread function, the clean truth."""
-    for number, (boost, (case, wide)) in enumerate(zip(BOOSTS, crops(_RADIUS).items(), strict=False)):
+    for number, (boost, (case, wide)) in enumerate(zip(BOOSTS, crops(RADIUS).items(), strict=False)):
         random = np.random.RandomState(_SEED + number)
         display = DISPLAYS[number % len(DISPLAYS)]
         light = bright(wide, boost)
-        seen = noisy(seen_through(light, display), *_NOISE, random, _WHITE)
-        inner = light[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS]
+        seen = noisy(seen_through(light, display), *NOISE, random, WHITE)
+        inner = light[RADIUS:-RADIUS, RADIUS:-RADIUS]
         psf = point_spread(display)
-        yield Made(case, {"input": _hdr(np.clip(seen, 0, PEAK * _WHITE)), "psf": psf}, _hdr(inner))
+        yield Made(case, {"input": _hdr(np.clip(seen, 0, PEAK * WHITE)), "psf": psf}, _hdr(inner))
 
 
 def _hdr(light: Light) -> NDArray[np.float32]:
-    return (light / _WHITE).astype(np.float32)
+    return (light / WHITE).astype(np.float32)
