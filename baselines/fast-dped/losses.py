@@ -50,35 +50,6 @@ def terms(
     }
 
 
-def plain_terms(network: Callable[..., Tensor], inputs: Sequence[Tensor], target: Tensor) -> dict[str, Tensor]:
-    """Return losses that need no other network, by name: pixels stand for VGG's features, edges for the adversary.
-
-    Args:
-        network: the enhancing network.
-        inputs: the phone's images, one tensor.
-        target: the camera's.
-    """
-    output = network(*inputs, training=True)
-    return {
-        "pixels": pixels(output, target),
-        "edges": edges(output, target),
-        "colour": colour(output, target),
-        "variation": variation(output),
-    }
-
-
-def pixels(output: Tensor, target: Tensor) -> Tensor:
-    """Return the mean absolute error, a scalar."""
-    return ops.mean(ops.abs(output - target))
-
-
-def edges(output: Tensor, target: Tensor) -> Tensor:
-    """Return the mean absolute error of the differences of neighbours, down plus across: a scalar."""
-    error = output - target
-    down, across = error[:, 1:] - error[:, :-1], error[:, :, 1:] - error[:, :, :-1]
-    return ops.mean(ops.abs(down)) + ops.mean(ops.abs(across))
-
-
 def content(output: Tensor, target: Tensor, features: Features) -> Tensor:
     """Return the mean squared distance of features, a scalar.
 

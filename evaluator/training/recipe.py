@@ -133,8 +133,6 @@ class Recipe(_Strict):
 
     entry: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*:[a-z_][a-z0-9_]*$")]
     """`module:function`: what is trained, where weights can change."""
-    terms: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")] = "terms"
-    """The function in losses.py that gives the losses."""
     features: Value[str] | None = None
     """What a loss compares features of: a network whose weights do not ship."""
     optimiser: Optimiser

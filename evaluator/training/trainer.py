@@ -161,7 +161,7 @@ class _Run:
         self._weights = recipe.weights()
         folder = code_folder(settings.baseline)
         self._network = _built(folder, recipe.entry, self._model.layout == "NHWC", settings).to(settings.device)
-        self._terms = import_entry(folder, f"losses:{recipe.terms}", FILE_NAME)
+        self._terms = import_entry(folder, "losses:terms", FILE_NAME)
         self._optimiser = _optimiser(self._torch, recipe, self._parameters())
         self._clip = recipe.optimiser.clip.value if recipe.optimiser.clip else None
         epoch = recipe.data.epoch

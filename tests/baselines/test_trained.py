@@ -149,7 +149,7 @@ def test_real_noise_is_as_the_card_says(evaluate: Run, data_root: Path, name: st
     where = ("--task", "real.toml", "--split", split, "--leaderboards", tmp_path / "boards")
     done = evaluate("baseline", "run", name, "identity", *where, "--data", data_root, timeout=1200)
     assert done.returncode == 0, done.stderr
-    found = scores(evaluate("rank", *where, "--data", data_root, "--format", "json").stdout)
+    found = scores(evaluate("rank", *where, "--format", "json").stdout)
     (row,) = re.findall(rf"^\| {split} \|.*\| (\d+\.\d+) \| (\d+\.\d+) \|$", card(name), re.MULTILINE | re.IGNORECASE)
     assert found["identity"] == pytest.approx(float(row[0]), abs=0.01)
     assert found[name] == pytest.approx(float(row[1]), abs=0.01)
