@@ -15,6 +15,8 @@ _FRAMEWORKS = (
     ("tensorflow", "tensorflow", "tensorflow", "Keras, SavedModel and frozen graphs"),
     ("h5py", "h5py", "hdf5", "MATLAB 7.3 files"),
     ("fsspec", "fsspec", "remote", "data and submissions behind URLs"),
+    ("distributed", "distributed", "dask", "runs on a Dask cluster"),
+    ("matplotlib", "matplotlib", "train", "curves of trainings"),
     ("pyiqa", "pyiqa", "pyiqa", "metrics pyiqa:NAME (non-commercial licence)"),
 )
 
