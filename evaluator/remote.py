@@ -114,7 +114,9 @@ class Url:
             secrets |= {parts.netloc.rpartition("@")[0], parts.username or ""}
         for secret in sorted(secrets | {unquote(secret) for secret in secrets}, key=len, reverse=True):
             said = said.replace(secret, "…") if secret else said
-        return said
+        # Libraries quote addresses anew, and servers send on to others, with signatures of their own.
+        said = re.sub(r"(\w+://[^\s'\"?]*)\?[^\s'\"]*", r"\1?…", said)
+        return re.sub(r"(\w+://)[^\s'\"/@]*:[^\s'\"/@]*@", r"\1…@", said)
 
     def _hides_user(self) -> bool:
         # Of some stores it is the name of a container; on the web it may be a token.

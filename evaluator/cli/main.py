@@ -102,14 +102,14 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted. What was finished is kept: the same command goes on from there.", err=True)
+        _say("Interrupted. What was finished is kept: the same command goes on from there.")
         sys.exit(130)
     except BrokenPipeError:
         # The reader of a pipe has seen enough; closing stdout must not raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        click.echo(f"Error: {error.strerror or error}: {error.filename or ''}", err=True)
+        _say(f"Error: {error.strerror or error}: {error.filename or ''}")
         sys.exit(2)
     except Exception as error:
         from evaluator.findings import EvaluatorError  # not at the top: pydantic would double the time of --help
@@ -123,3 +123,9 @@ def main() -> None:
         say(f"Error: {error}")
         print_findings(error.findings)
         sys.exit(2)
+
+
+def _say(text: str) -> None:
+    from evaluator.cli.output import say  # not at the top: it would slow --help
+
+    say(text)

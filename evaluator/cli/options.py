@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,11 +155,10 @@ scheduler = click.option(
 def _resources(_context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
     found = {}
     for value in values:
-        name, _, number = value.partition("=")
-        try:
-            found[name] = float(number)
-        except ValueError:
-            raise click.BadParameter(f"{value!r} is not NAME=NUMBER, such as GPU=1", param=option) from None
+        match = re.fullmatch(r"(\w+)=(\d+(?:\.\d+)?)", value)
+        if match is None or float(match[2]) == 0:
+            raise click.BadParameter(f"{value!r} is not NAME=NUMBER, such as GPU=1", param=option)
+        found[match[1]] = float(match[2])
     return found
 
 

@@ -54,6 +54,10 @@ class Backend(Protocol):
         """Tell whether an error says that workers are gone, and nothing of the job."""
         ...
 
+    def gone(self) -> Exception | None:
+        """Return an error if there have been no workers for a while: asked where nothing is finished for long."""
+        ...
+
     def close(self) -> None:
         """Nothing more is asked; what was not begun is dropped."""
         ...
@@ -76,6 +80,10 @@ class GivenExecutor:
     def lost(self, error: BaseException) -> bool:
         """See `Backend`: there is no way to get others."""
         return False
+
+    def gone(self) -> Exception | None:
+        """See `Backend`."""
+        return None
 
     def close(self) -> None:
         """See `Backend`."""
@@ -106,6 +114,10 @@ class Threads:
     def lost(self, error: BaseException) -> bool:
         """See `Backend`."""
         return False
+
+    def gone(self) -> Exception | None:
+        """See `Backend`."""
+        return None
 
     def close(self) -> None:
         """See `Backend`."""
@@ -140,6 +152,10 @@ class Processes:
     def lost(self, error: BaseException) -> bool:
         """See `Backend`."""
         return isinstance(error, BrokenProcessPool)
+
+    def gone(self) -> Exception | None:
+        """See `Backend`."""
+        return None
 
     def close(self) -> None:
         """See `Backend`."""
@@ -182,7 +198,7 @@ class Dask:
             address = {} if named else {"address": self._cluster or self._scheduler}
             self._client = _within(2 * _CONNECT_S, lambda: library.Client(**named, **address, timeout=_CONNECT_S))
             self._client.wait_for_workers(1, timeout=_CONNECT_S)
-        except (OSError, ValueError, TimeoutError) as error:
+        except Exception as error:  # of an address, a file, TLS or the network: Dask has no kind of its own for each
             self.close()
             raise EvaluatorError(
                 f"No Dask workers can be had from {where} within {_CONNECT_S:g} s: {error or type(error).__name__}. "
@@ -208,14 +224,23 @@ class Dask:
         """See `Backend`: Dask gives lost jobs to other workers itself, and cancels them where the scheduler is gone."""
         from distributed import KilledWorker
 
-        return isinstance(error, CancelledError | KilledWorker) or type(error).__module__.startswith("distributed.")
+        known = isinstance(error, CancelledError | KilledWorker | TimeoutError)
+        return known or type(error).__module__.startswith("distributed.")
+
+    def gone(self) -> Exception | None:
+        """See `Backend`: the scheduler keeps jobs for workers that may never come."""
+        try:
+            self._client.wait_for_workers(1, timeout=_CONNECT_S / 3)
+        except (OSError, TimeoutError) as error:
+            return TimeoutError(f"the cluster has no workers ({type(error).__name__})")
+        return None
 
     def close(self) -> None:
         """See `Backend`."""
         self._executors = {}
         for held in (self._client, self._cluster):
             if held is not None:
-                with suppress(OSError, TimeoutError):
+                with suppress(OSError, TimeoutError, RuntimeError):
                     held.close(timeout=5)
         self._client = self._cluster = None
 

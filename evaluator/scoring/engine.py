@@ -40,7 +40,7 @@ from evaluator.scoring.journal import Journal
 from evaluator.scoring.opening import NONE, Opened, Opener, Permissions
 from evaluator.scoring.profile import Subject, count_scored
 from evaluator.scoring.report import Tally
-from evaluator.scoring.running import Progress, Silent, closing, is_large, run_jobs, take_over
+from evaluator.scoring.running import TOGETHER, Progress, Silent, closing, is_large, run_jobs, take_over
 from evaluator.scoring.try_model import try_model
 from evaluator.tasks import Split
 
@@ -126,12 +126,12 @@ def score(
     progress, tally = progress or Silent(), tally or Tally()
     started, clock = datetime.now(UTC), time.perf_counter()
     store, chosen = Store(leaderboards), backend_of(executor, workers)
+    _allow_files(len(paths), workers)
     with Opener(split, store, permissions) as opener:
         opened, outcomes = _open_all(paths, opener)
         rejected = [e for e in opened if e.submission.rejected]
         _read_only(rejected, opener, backend=Threads(max(1, workers)), progress=None)
         entries = [e for e in opened if not e.submission.rejected]
-        _allow_files(len(entries))
         with closing(entries):
             entries = [entry for entry in entries if _resume(entry, split, store)]
 
@@ -180,6 +180,7 @@ def check(
 
     Arguments as for `score`. A model is run on one case: what the others would find is left to `score`.
     """
+    _allow_files(len(paths), workers)
     with Opener(split, None, permissions) as opener:
         entries, outcomes = _open_all(paths, opener)
         models = [e for e in entries if e.submission.is_model]
@@ -265,14 +266,17 @@ def _is_twin(entry: _Entry, entries: Sequence[_Entry]) -> bool:
     return True
 
 
-def _allow_files(submissions: int) -> None:
-    """Raise the number of files that may be open, as far as the system lets us: each submission has a journal."""
+def _allow_files(submissions: int, workers: int) -> None:
+    """Raise the number of files that may be open, as far as the system lets us.
+
+    Each submission has a journal, and those scored together have a process for each worker, with five pipes.
+    """
     try:
         import resource
     except ImportError:  # Windows has no such limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 1024 + 2 * submissions
+    wanted = 1024 + 2 * submissions + 5 * max(workers, 1) * min(submissions, max(TOGETHER.values()))
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

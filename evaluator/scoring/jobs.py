@@ -7,7 +7,7 @@ import os
 import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -70,6 +70,10 @@ class Provider(Protocol):
         """Tell whether a case that was scored before would be read the same now."""
         ...
 
+    def release(self) -> None:
+        """End the processes that it has here; they are started anew if it is asked again."""
+        ...
+
 
 @dataclass(frozen=True)
 class PrecomputedOutputs:
@@ -78,6 +82,10 @@ class PrecomputedOutputs:
     submission: Submission
     workers: Workers
     by_a_team: bool = True
+
+    def release(self) -> None:
+        """See `Provider`."""
+        self.workers.close()
 
     @property
     def is_model(self) -> bool:
@@ -115,6 +123,10 @@ class ModelOutputs:
     """The folder for them; None: they are not kept."""
     by_a_team: bool = True
 
+    def release(self) -> None:
+        """See `Provider`."""
+        self.runner.workers.close()
+
     @property
     def is_model(self) -> bool:
         """See `Provider`."""
@@ -133,11 +145,7 @@ class ModelOutputs:
             return Output("", Reading(None, "", (finding,)), State.FAILED)
         data = encode_npy(ran.output)
         if self.kept is not None:
-            path = self.kept / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
-            part.write_bytes(data)
-            part.replace(path)
+            _keep(data, self.kept / name)
         reading = examine(data, name, expected)
         if ran.seams is not None and ran.seams > _SEAM:
             reading = replace(reading, findings=(*reading.findings, _seams(name, ran.seams)))
@@ -159,6 +167,9 @@ class KeptOutputs:
     """What was found then that the outputs do not show: why a case has none, by case; of the output, by its name."""
     by_a_team: bool = False
     """Not looked at again: what the earlier run saw stands in its findings."""
+
+    def release(self) -> None:
+        """See `Provider`."""
 
     @property
     def is_model(self) -> bool:
@@ -190,6 +201,26 @@ class KeptOutputs:
             return (self.folder / name).read_bytes()
         except OSError:
             return None
+
+
+def _keep(data: bytes, path: Path) -> None:
+    """Write what a model made, whole or not at all.
+
+    Raises:
+        EvaluatorError: it cannot be written.
+    """
+    part = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise EvaluatorError(
+            f"{path} cannot be written ({error.strerror}). What was finished before is kept: mend it, and the same "
+            "command goes on from there."
+        ) from None
 
 
 @contextmanager

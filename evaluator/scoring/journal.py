@@ -57,6 +57,10 @@ class Journal(Mapping[str, CaseResult]):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a+b", buffering=0)
             self._lock()
+            while not self._is_there():  # a run that ended just now has removed it
+                self._file.close()
+                self._file = self.path.open("a+b", buffering=0)
+                self._lock()
         if not self._take_over():
             self._places[:] = _NOWHERE
             self._count = self._end = 0
@@ -71,11 +75,18 @@ class Journal(Mapping[str, CaseResult]):
             return
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             self._file.close()
             raise EvaluatorError(
                 f"Another run is scoring {self.submission} now ({self.path} is locked). Wait for it, or stop it."
             ) from None
+
+    def _is_there(self) -> bool:
+        assert self.path is not None  # noqa: S101 - asked only of a file with a name
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def _take_over(self) -> bool:
         """Find the whole lines; tell whether they are of this key and can be read."""
@@ -91,7 +102,7 @@ class Journal(Mapping[str, CaseResult]):
                     if number:
                         self._note(_result(values).case)
                 except (ValueError, KeyError, TypeError, AttributeError):
-                    return False
+                    break  # what stands before it is whole: a power cut may leave anything
                 self._end += len(line)
         return self._end > 0
 

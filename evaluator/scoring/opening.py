@@ -82,7 +82,7 @@ class Opener:
             folder = split.reader.folder  # fetched here, if it is behind a URL
         hidden = [folder, *([store.root] if store else [])]
         self._reception = Reception(split.task.spec.limits, hidden)
-        self._loaded = 0
+        self._loaded = self._listed = 0
 
     @property
     def isolation(self) -> Isolation:
@@ -131,7 +131,11 @@ class Opener:
 
     def _read(self, path: Path, *, trusted: bool) -> tuple[Submission, Workers]:
         source, workers = self._reception.files(path, self.split.case_ids, trusted=trusted)
-        return open_submission(path, self.split.case_ids, source), workers
+        submission = open_submission(path, self.split.case_ids, source)
+        self._listed += 1
+        if self._listed > _WAITING:
+            workers.close()  # an archive's, which has listed it
+        return submission, workers
 
     def _load(self, runner: ModelRunner, submission: Submission) -> None:
         """Load a model once, so that one that cannot be loaded is refused as a whole."""

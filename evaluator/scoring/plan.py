@@ -41,7 +41,7 @@ class Plan:
 
 
 class SharedPlan:
-    """A plan that is pickled as the name of a file, which each process reads once; threads share it as it is."""
+    """A plan for threads, which share it as it is; for other processes it is pickled as the name of a file."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         """Prepare.
@@ -50,28 +50,59 @@ class SharedPlan:
             plan: the plan.
             folder: where its file is written when it is first sent to another process; all workers must see it.
         """
-        self.plan = plan
+        self._plan = plan
         self._file = folder / f"plan-{uuid.uuid4().hex}.pickle"
         self._lock = threading.Lock()
         self._environment: dict[str, Any] = {}
 
-    def __reduce__(self) -> tuple[Callable[..., SharedPlan], tuple[Any, ...]]:
+    def plan(self, group: tuple[int, ...]) -> Plan:
+        """Return the plan, for submissions of a group."""
+        return self._plan
+
+    def __reduce__(self) -> tuple[Callable[..., SentPlan], tuple[Any, ...]]:
         with self._lock:
             if not self._environment:
-                self._environment = _comparable(environment(self.plan.metric_ids))
-                self._file.write_bytes(pickle.dumps(self.plan))
-        return _received, (str(self._file), self._environment, platform.node())
+                self._environment = _comparable(environment(self._plan.metric_ids))
+                self._file.write_bytes(pickle.dumps(self._plan))
+        return SentPlan, (str(self._file), self._environment, platform.node())
 
-    def remove(self) -> None:
-        """Remove the file."""
-        self._file.unlink(missing_ok=True)
+
+@dataclass(frozen=True)
+class SentPlan:
+    """What is sent in place of a plan; nothing is read or checked before a worker asks for it."""
+
+    file: str
+    environment: Mapping[str, Any]
+    sender: str
+
+    def plan(self, group: tuple[int, ...]) -> Plan:
+        """Return the plan, read once in a process; of another group than before, end what reads or runs submissions.
+
+        Raises:
+            EvaluatorError: it cannot be read here, or this process would compute other digits or isolate less.
+        """
+        key = (os.getpid(), self.file)
+        with _receiving:
+            if key not in _received:
+                plan = _read(self)
+                while len(_received) >= _KEPT:
+                    _received.pop(next(iter(_received)))
+                _received[key] = _Received(plan, group)
+            received = _received[key]
+            if received.group != group:  # no job of the group before is left: the run goes on from group to group
+                for number in set(received.group) - set(group):
+                    received.plan.providers[number].release()
+                received.group = group
+            return received.plan
 
 
 @dataclass(frozen=True)
 class Chunk:
     """Some cases, and for each of them the submissions, by number, that still need it."""
 
-    shared: SharedPlan
+    shared: SharedPlan | SentPlan
+    group: tuple[int, ...]
+    """The submissions, by number, that are scored together now."""
     cases: tuple[tuple[str, tuple[int, ...]], ...]
 
 
@@ -93,9 +124,9 @@ def run_chunk(chunk: Chunk) -> Done:
     """Do the jobs of some cases.
 
     Raises:
-        EvaluatorError: the data set itself is at fault.
+        EvaluatorError: the data set itself is at fault, or this process may not work for the run.
     """
-    plan, done = chunk.shared.plan, Done()
+    plan, done = chunk.shared.plan(chunk.group), Done()
     with noting() as done.retried:
         for case, numbers in chunk.cases:
             begin = time.perf_counter()
@@ -106,52 +137,43 @@ def run_chunk(chunk: Chunk) -> Done:
     return done
 
 
-_received_plans: dict[tuple[int, str], SharedPlan] = {}
+@dataclass
+class _Received:
+    plan: Plan
+    group: tuple[int, ...]
+
+
+_received: dict[tuple[int, str], _Received] = {}
 _receiving = threading.Lock()
 
 
-def _received(name: str, expected: Mapping[str, Any], sender: str) -> SharedPlan:
-    """Return a plan that another process wrote.
-
-    Raises:
-        EvaluatorError: it cannot be read here, or this process would compute other digits or isolate less.
-    """
-    key = (os.getpid(), name)
-    with _receiving:
-        if key not in _received_plans:
-            shared = _read(Path(name), expected, sender)
-            while len(_received_plans) >= _KEPT:
-                _received_plans.pop(next(iter(_received_plans)))
-            _received_plans[key] = shared
-        return _received_plans[key]
-
-
-def _read(file: Path, expected: Mapping[str, Any], sender: str) -> SharedPlan:
+def _read(sent: SentPlan) -> Plan:
     import cv2
 
     here = platform.node()
     try:
-        data = file.read_bytes()
+        data = Path(sent.file).read_bytes()
     except OSError as error:
         raise EvaluatorError(
-            f"The worker on {here} cannot read {file} of {sender} ({error.strerror}). Set TMPDIR to a folder that all "
-            "machines share under one name, for all of them; data, submissions and weights must be there likewise."
+            f"The worker on {here} cannot read {sent.file} of {sent.sender} ({error.strerror}). Set TMPDIR to a folder "
+            "that all machines share under one name, for all of them; data, submissions and weights must be there "
+            "likewise."
         ) from None
     plan: Plan = pickle.loads(data)  # noqa: S301 - from a private folder of the process that runs us
-    found = _comparable(environment(plan.metric_ids))
+    found, expected = _comparable(environment(plan.metric_ids)), sent.environment
     if found != expected:
         names = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
         which = "; ".join(f"{name}: {found.get(name)} instead of {expected.get(name)}" for name in names)
-        raise EvaluatorError(f"The worker on {here} differs from {sender}: {which}. {_DIFFERS}")
-    proved = isolation(plan.isolation.level).level if here != sender else plan.isolation.level
+        raise EvaluatorError(f"The worker on {here} differs from {sent.sender}: {which}. {_DIFFERS}")
+    proved = isolation(plan.isolation.level).level if here != sent.sender else plan.isolation.level
     if proved is not plan.isolation.level:
         raise EvaluatorError(
-            f"The worker on {here} has isolation {proved}, {sender} has {plan.isolation.level}: see `evaluate doctor` "
-            "on both."
+            f"The worker on {here} has isolation {proved}, {sent.sender} has {plan.isolation.level}: see `evaluate "
+            "doctor` on both."
         )
     cv2.setNumThreads(1)  # the workers are the parallelism
     limit_threads(1)
-    return SharedPlan(plan, file.parent)
+    return plan
 
 
 def _comparable(found: Environment) -> dict[str, Any]:

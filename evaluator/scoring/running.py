@@ -21,6 +21,7 @@ from evaluator.scoring.report import Tally
 from evaluator.tasks import Split
 
 _IN_FLIGHT = 3  # chunks per worker handed to the backend at once: enough to keep it busy
+_LOOK_S = 10.0  # nothing finished for so long: are there any workers?
 _CHUNK_S = 0.3
 """How long a chunk of cases should take: handing one over costs a millisecond and more on a cluster."""
 _CHUNK = 64
@@ -34,6 +35,9 @@ READ_LIMIT = 2**31
 _COMPILE_FROM = 16_000_000
 """Pixels of a split from which on integer outputs are scored by the compiled metrics: it depends on the split alone, so
 that a submission gets the same digits in every run. Below, compiling would take longer than it saves."""
+
+
+_AGAIN = (State.UNAVAILABLE, State.MISSING, State.INVALID, State.FAILED)
 
 
 class Progress(Protocol):
@@ -106,8 +110,8 @@ def take_over(work: Work) -> None:
     work.done.open()
     for case in list(work.done):
         result = work.done[case]
-        # A case without an output costs nothing to look at again, and its output may have come since.
-        known = bool(result.output) and not any(s.state is State.UNAVAILABLE for s in result.scores.values())
+        # What has no number is looked at again: its output may have come since, or be allowed now.
+        known = bool(result.output) and not any(s.state in _AGAIN for s in result.scores.values())
         if not (known and work.provider.unchanged(case, result.output, result.output_sha256, READ_LIMIT)):
             work.done.forget(case)
 
@@ -163,14 +167,14 @@ def run_jobs(
                 backend.open()
                 tally.workers = backend.parallel
             for group in _groups(entries):
-                _Pass(entries, group, shared, backend, progress=progress, tally=tally).run()
+                _Pass(entries, group, shared, backend, cases=split.case_ids, progress=progress, tally=tally).run()
                 for number in group:
                     entries[number].finish()
                     if finished is not None and not entries[number].broken:
                         finished(number)
         finally:
-            backend.close()
             progress.end()
+            backend.close()
 
 
 def _groups(entries: Sequence[Work]) -> Iterator[list[int]]:
@@ -191,21 +195,22 @@ class _Pass:
         shared: SharedPlan,
         backend: Backend,
         *,
+        cases: Sequence[str],
         progress: Progress,
         tally: Tally,
     ) -> None:
-        self._entries, self._group, self._shared = entries, group, shared
+        self._entries, self._group, self._shared = entries, tuple(group), shared
         self._backend, self._progress, self._tally = backend, progress, tally
         self._model = entries[group[0]].provider.is_model
-        self._cases = self._pending()
-        self._left = len(shared.plan.split.case_ids)
+        self._cases = self._pending(cases)
+        self._left = len(cases)
         self._again: deque[tuple[str, tuple[int, ...]]] = deque()
         self._waiting: dict[Future[Done], Chunk] = {}
         self._mean_s = _CHUNK_S  # of a case; a first guess that makes chunks of one
         self._losses = 0
 
-    def _pending(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        for case in self._shared.plan.split.case_ids:
+    def _pending(self, cases: Sequence[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
+        for case in cases:
             self._left -= 1
             # By number, not by id: a rejected submission may have the id of another.
             entries = self._entries
@@ -221,8 +226,8 @@ class _Pass:
                 if lost is None and not self._waiting:
                     return
                 if lost is None:
-                    finished, _ = wait(self._waiting, return_when=FIRST_COMPLETED)
-                    lost = self._collect(finished)
+                    finished, _ = wait(self._waiting, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
+                    lost = self._collect(finished) if finished else self._backend.gone()
                 if lost is not None:
                     self._replace(lost)
         finally:
@@ -233,7 +238,7 @@ class _Pass:
         """Hand over chunks, as many as keep the backend busy; return the error of workers that were lost."""
         window = _IN_FLIGHT * self._backend.parallel
         while len(self._waiting) < window and (cases := self._next()):
-            chunk = Chunk(self._shared, cases)
+            chunk = Chunk(self._shared, self._group, cases)
             try:
                 self._waiting[self._backend.submit(run_chunk, chunk, model=self._model)] = chunk
             except Exception as error:
@@ -277,8 +282,9 @@ class _Pass:
             self._progress.advance(len(results), entry.name)
         for number, why in done.broken.items():
             entry = self._entries[number]
-            entry.broken = entry.broken or why
-            self._progress.tell("submission-failed", submission=entry.name, message=why)
+            if not entry.broken:
+                entry.broken = why
+                self._progress.tell("submission-failed", submission=entry.name, message=why)
         for line in done.retried:
             self._note(line, {number for number, _ in done.results})
         self._tally.add(done, scored=sum(map(len, by_number.values())))

@@ -52,6 +52,16 @@ class Cluster:
     def worker(self, name: str, *more: str) -> None:
         self.start(name, self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", name, *more)
 
+    def at_work(self, name: str) -> int:
+        """How many jobs a worker has been given."""
+        from distributed import Client
+
+        client: Any = Client(self.address)  # type: ignore[no-untyped-call]
+        named = {info["id"]: address for address, info in client.scheduler_info(n_workers=-1)["workers"].items()}
+        jobs = client.processing().get(named.get(name), ())
+        client.close()
+        return len(jobs)
+
     def signal(self, name: str, number: int) -> None:
         self.processes[name].send_signal(number)
 
@@ -150,6 +160,7 @@ def test_a_worker_that_is_lost_costs_no_case(
     cluster.worker("w2")
     process = run.begin(tmp_path / "b", "--executor", "dask", "--scheduler", cluster.address)
     wait_for(lambda: journalled(tmp_path / "b") > 4)
+    wait_for(lambda: bool(cluster.at_work("w1")))
     cluster.signal("w1", how)
     events = ended(process)
     assert told(tmp_path / "b") == quiet
@@ -186,6 +197,18 @@ def test_a_cluster_that_is_gone_is_said_and_the_run_goes_on_elsewhere(
     assert not list((tmp_path / "b").rglob("scorecard.json"))
     ended(run.begin(tmp_path / "b", "--executor", "processes", "--workers", "1"))
     assert told(tmp_path / "b") == quiet
+
+
+def test_a_cluster_that_loses_all_workers_is_not_waited_for_without_end(
+    cluster: Cluster, run: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.worker("w1")
+    process = run.begin(tmp_path / "b", "--executor", "dask", "--scheduler", cluster.address)
+    wait_for(lambda: journalled(tmp_path / "b") > 4)
+    cluster.signal("w1", signal.SIGKILL)
+    events = ended(process, status=2)
+    messages = [event["message"] for event in events if event["event"] == "message"]
+    assert any("No Dask workers can be had" in message for message in messages), messages
 
 
 def test_models_run_where_their_resource_is_offered(cluster: Cluster, command: str, tmp_path: Path, many: Tiny) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from evaluator.findings import EvaluatorError
 from evaluator.runners.sandbox import isolation
-from evaluator.scoring import Outcome, Tally, backend, check, plan, score
+from evaluator.scoring import Outcome, Tally, backend, check, plan, running, score
 from evaluator.scoring.backends import Processes, Threads
 from evaluator.scoring.plan import Plan, SharedPlan
 from evaluator.scoring.running import Silent
@@ -203,31 +203,24 @@ def test_a_plan_is_written_once_and_read_once_a_process(tiny: Tiny, tmp_path: Pa
     assert first == second
     assert len(first) < 5000
     (file,) = tmp_path.glob("plan-*.pickle")
-    received = pickle.loads(first)  # noqa: S301
+    sent = pickle.loads(first)  # noqa: S301
+    assert pickle.loads(pickle.dumps(sent)) == sent  # noqa: S301 - as a scheduler passes it on
+    received = sent.plan(())
     file.unlink()
-    assert pickle.loads(second) is received  # noqa: S301
-    assert received.plan.split.case_ids == tiny.split.case_ids
+    assert pickle.loads(second).plan(()) is received  # noqa: S301
+    assert received.split.case_ids == tiny.split.case_ids
 
 
 def test_a_worker_that_cannot_see_the_plan_says_what_to_do(tiny: Tiny, tmp_path: Path) -> None:
-    data = pickle.dumps(shared(tiny, tmp_path))
+    sent = pickle.loads(pickle.dumps(shared(tiny, tmp_path)))  # noqa: S301
     for file in tmp_path.glob("plan-*.pickle"):
         file.unlink()
     with pytest.raises(EvaluatorError, match="Set TMPDIR to a folder that all machines share"):
-        pickle.loads(data)  # noqa: S301
-
-
-def test_a_worker_with_another_version_is_refused(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = pickle.dumps(shared(tiny, tmp_path))
-    real = plan.environment
-    other = {"numpy": "0.1", "scipy": "0.2"}
-    monkeypatch.setattr(plan, "environment", lambda ids: real(ids).model_copy(update={"packages": other}))
-    with pytest.raises(EvaluatorError, match=r"numpy: 0\.1 instead of .*install the same versions there"):
-        pickle.loads(data)  # noqa: S301
+        sent.plan(())
 
 
 def test_a_machine_with_less_isolation_is_refused(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = pickle.dumps(shared(tiny, tmp_path))
+    sent = pickle.loads(pickle.dumps(shared(tiny, tmp_path)))  # noqa: S301
     monkeypatch.setattr(plan.platform, "node", lambda: "elsewhere")
 
     class Weak:
@@ -235,7 +228,38 @@ def test_a_machine_with_less_isolation_is_refused(tiny: Tiny, tmp_path: Path, mo
 
     monkeypatch.setattr(plan, "isolation", lambda strongest: Weak)
     with pytest.raises(EvaluatorError, match="The worker on elsewhere has isolation weaker"):
-        pickle.loads(data)  # noqa: S301
+        sent.plan(())
+
+
+@pytest.mark.parametrize("kind", ["processes", "dask"])
+def test_workers_with_other_versions_are_refused_with_a_message(
+    *, many: Tiny, team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    if kind == "dask":
+        pytest.importorskip("distributed", reason="needs the extra dask")
+    real = plan.environment
+    other = {"numpy": "0.1", "scipy": "0.2"}
+    monkeypatch.setattr(plan, "environment", lambda ids: real(ids).model_copy(update={"packages": other}))
+    with pytest.raises(EvaluatorError, match=r"numpy: \d.* instead of 0\.1; .*install the same versions there"):
+        score([team], many.split, leaderboards=tmp_path, executor=backend(kind, 1))
+
+
+def test_processes_end_the_readers_of_submissions_that_are_done(
+    many: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(running.TOGETHER, False, 1)
+    paths = [many.outputs(f"in-turn-{number}") for number in range(4)]
+    most = 0
+
+    class Look(Silent):
+        def tell(self, event: str, **facts: object) -> None:
+            nonlocal most
+            (worker,) = (p.pid for p in multiprocessing.active_children())
+            listed = Path(f"/proc/{worker}/task").glob("*/children")
+            most = max(most, sum(len(file.read_text().split()) for file in listed))
+
+    score(paths, many.split, leaderboards=tmp_path, executor=backend("processes", 1), progress=Look())
+    assert most == 1
 
 
 def test_threads_leave_the_settings_as_they_were() -> None:

@@ -23,7 +23,7 @@ from evaluator.images import encode_png
 from evaluator.metrics import State
 from evaluator.patience import patiently
 from evaluator.results import store as results
-from evaluator.scoring import Outcome, score
+from evaluator.scoring import CaseResult, Outcome, score
 from evaluator.scoring.journal import Journal
 from support import Run, Tiny, make_tiny
 
@@ -246,6 +246,20 @@ def test_a_real_limit_of_the_system_ends_with_a_message_and_a_resume(tiny: Tiny,
     assert "Traceback" not in stopped.stderr
     assert "File too large" in stopped.stderr
     assert evaluate(*arguments).returncode == 0
+
+
+def test_a_damaged_line_of_a_journal_costs_what_comes_after_it_only(tiny: Tiny, tmp_path: Path) -> None:
+    numbers, file = tiny.split.case_numbers, tmp_path / "j.jsonl"
+    journal = Journal(file, "key", "team", numbers)
+    journal.open()
+    journal.add([CaseResult(case, f"{case}.png", "00" * 32, {}, (), 480, None) for case in ("a-1", "a-2", "b-1")])
+    journal.close()
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines[:2], b"\0" * 200 + b"\n", lines[3]]))
+    again = Journal(file, "key", "team", numbers)
+    again.open()
+    assert list(again) == ["a-1"]
+    again.close()
 
 
 # --- Being killed

@@ -46,7 +46,10 @@ class GeneratedReader:
             pixels = self._decode(name)
         except (OSError, ImageProblem):
             self._generate()  # not made yet, or damaged since
-            pixels = self._decode(name)
+            try:
+                pixels = self._decode(name)
+            except OSError as error:
+                raise EvaluatorError(f"{self.folder / name} cannot be read ({error.strerror}).") from None
         if pixels_digest(pixels.array) != self.manifest[name]:
             raise EvaluatorError(
                 f"{self.folder / name} is not what was generated. Remove the folder {self.folder} and run again."
