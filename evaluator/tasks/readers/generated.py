@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from evaluator.images import ImageProblem, Pixels, decode, encode_npy, encode_pn
 from evaluator.patience import patiently
 from evaluator.tasks.manifests import format_manifest, manifest_digest
 from evaluator.tasks.readers.base import as_mask, natural_key
+
+_making = threading.Lock()
 
 
 class GeneratedReader:
@@ -45,16 +49,36 @@ class GeneratedReader:
         try:
             pixels = self._decode(name)
         except (OSError, ImageProblem):
-            self._generate()  # not made yet, or damaged since
-            try:
-                pixels = self._decode(name)
-            except OSError as error:
-                raise EvaluatorError(f"{self.folder / name} cannot be read ({error.strerror}).") from None
+            with self._alone():
+                pixels = self._made(name)  # not made yet, or damaged since
         if pixels_digest(pixels.array) != self.manifest[name]:
             raise EvaluatorError(
                 f"{self.folder / name} is not what was generated. Remove the folder {self.folder} and run again."
             )
         return pixels
+
+    def _made(self, name: str) -> Pixels:
+        try:
+            return self._decode(name)  # by another thread or process, meanwhile
+        except (OSError, ImageProblem):
+            self._generate()
+        try:
+            return self._decode(name)
+        except OSError as error:
+            raise EvaluatorError(f"{self.folder / name} cannot be read ({error.strerror}).") from None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one thread of one process make the set: another would take it away while it is read."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with _making, self.folder.with_name(f"{self.folder.name}.lock").open("a") as lock:
+            try:
+                import fcntl
+            except ImportError:  # Windows has no flock; there two processes may still meet
+                pass
+            else:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _decode(self, name: str) -> Pixels:
         file = self.folder / f"{name}.png"
@@ -111,7 +135,9 @@ class GeneratedReader:
     def _groups(self) -> dict[str, str]:
         file = self.folder / "groups.json"
         if not file.exists():
-            self._generate()
+            with self._alone():
+                if not file.exists():
+                    self._generate()
         groups: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
         return groups
 
