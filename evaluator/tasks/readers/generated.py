@@ -71,14 +71,18 @@ class GeneratedReader:
     def _alone(self) -> Iterator[None]:
         """Let one thread of one process make the set: another would take it away while it is read."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with _making, self.folder.with_name(f"{self.folder.name}.lock").open("a") as lock:
+        with _making:
             try:
                 import fcntl
             except ImportError:  # Windows has no flock; there two processes may still meet
-                pass
-            else:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+                yield
+                return
+            folder = os.open(self.folder.parent, os.O_RDONLY)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(folder)
 
     def _decode(self, name: str) -> Pixels:
         file = self.folder / f"{name}.png"
