@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import ImageProblem, Pixels, decode
 from evaluator.patience import patiently
+from evaluator.remote import LOG
 
 
 class Reader(Protocol):
@@ -114,3 +118,33 @@ def as_mask(pixels: Pixels, name: str) -> NDArray[np.bool_]:
         finding = Finding.error("data-mask", name, "8-bit gray of 0 and 255", got, "Get the file again.")
         raise EvaluatorError(f"{name} is no mask.", [finding])
     return np.asarray(array[:, :, 0] == 255)
+
+
+_one_thread = threading.Lock()
+
+
+@contextmanager
+def alone(place: Path, waiting: str = "") -> Iterator[None]:
+    """Let no other thread or process be at a file or folder; one that is killed is at it no more.
+
+    Args:
+        place: what is locked; it must exist.
+        waiting: what is said where somebody else is at it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock; there two processes may meet
+        with _one_thread:
+            yield
+        return
+    lock = os.open(place, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting:
+                LOG.info(waiting)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 
@@ -18,9 +17,7 @@ from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import ImageProblem, Pixels, decode, encode_npy, encode_png, pixels_digest
 from evaluator.patience import patiently
 from evaluator.tasks.manifests import format_manifest, manifest_digest
-from evaluator.tasks.readers.base import as_mask, natural_key
-
-_making = threading.Lock()
+from evaluator.tasks.readers.base import alone, as_mask, natural_key
 
 
 class GeneratedReader:
@@ -67,22 +64,10 @@ class GeneratedReader:
         except OSError as error:
             raise EvaluatorError(f"{self.folder / name} cannot be read ({error.strerror}).") from None
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Let one thread of one process make the set: another would take it away while it is read."""
+    def _alone(self) -> AbstractContextManager[None]:
+        """Let one make the set: another would take it away while it is read."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with _making:
-            try:
-                import fcntl
-            except ImportError:  # Windows has no flock; there two processes may still meet
-                yield
-                return
-            folder = os.open(self.folder.parent, os.O_RDONLY)
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX)
-                yield
-            finally:
-                os.close(folder)
+        return alone(self.folder.parent)
 
     def _decode(self, name: str) -> Pixels:
         file = self.folder / f"{name}.png"

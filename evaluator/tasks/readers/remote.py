@@ -7,7 +7,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import Pixels
-from evaluator.remote import LOG, Entry, Missing, Remote, Url, room
+from evaluator.remote import Entry, Missing, Remote, Url, room
 from evaluator.tasks.data import cache_folder
+from evaluator.tasks.readers.base import alone
 from evaluator.tasks.readers.blocks import BlocksReader
 from evaluator.tasks.readers.files import FilesReader, globs, matching
 
@@ -54,7 +54,9 @@ class Mirror:
         place = root / self._key()
         if not place.is_dir():
             root.mkdir(parents=True, exist_ok=True)
-            with _alone(root / f"{place.name}.lock"):
+            lock = root / f"{place.name}.lock"
+            lock.touch()
+            with alone(lock, "Another process is fetching the same data set; waiting for it."):
                 if not place.is_dir():
                     self._fetch(place)
         return place / "data"
@@ -181,20 +183,3 @@ def _inside(remote: Remote, folder: Entry | None, pattern: str) -> Iterator[Entr
     for entry in entries:
         if entry.kind != "other" and fnmatch.fnmatchcase(entry.name.rpartition("/")[2], pattern):
             yield entry
-
-
-@contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """Wait until no other process is at it; one that is killed is at it no more."""
-    with file.open("w") as lock:
-        try:
-            import fcntl
-        except ImportError:  # Windows has no flock; there two that fetch the same at once may disturb each other
-            yield
-            return
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            LOG.info("Another process is fetching the same data set; waiting for it.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
