@@ -63,6 +63,7 @@ def command(
         submissions,
         leaderboards=leaderboards,
         everything=everything,
+        workers=options.worker_count(workers),
         executor=options.backend(executor, workers, scheduler, resources),
         progress=RunProgress(f"{chosen.id}/{opened.name}"),
         permissions=Permissions(accept_partial, frozenset(trust)),

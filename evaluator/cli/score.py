@@ -55,6 +55,7 @@ def command(
         paths,
         opened,
         leaderboards=leaderboards,
+        workers=options.worker_count(workers),
         executor=options.backend(executor, workers, scheduler, resources),
         permissions=Permissions(accept_partial, frozenset(trust)),
         progress=RunProgress(f"{chosen.id}/{opened.name}", len(paths), len(opened.case_ids)),

@@ -64,10 +64,10 @@ class Backend(Protocol):
 
 
 class GivenExecutor:
-    """An executor of somebody else, who shuts it down."""
+    """An executor of somebody else, who shuts it down; what the executors of this machine have in common."""
 
-    def __init__(self, executor: Executor, parallel: int) -> None:
-        self._executor = executor
+    def __init__(self, executor: Executor | None, parallel: int) -> None:
+        self._pool = executor
         self.parallel = parallel
 
     def open(self) -> None:
@@ -75,27 +75,36 @@ class GivenExecutor:
 
     def submit(self, function: Callable[[Given], Result], job: Given, *, model: bool) -> Future[Result]:
         """See `Backend`."""
-        return self._executor.submit(function, job)
+        assert self._pool is not None  # noqa: S101 - opened first
+        return self._pool.submit(function, job)
 
     def lost(self, error: BaseException) -> bool:
         """See `Backend`: there is no way to get others."""
         return False
 
     def gone(self) -> Exception | None:
-        """See `Backend`."""
+        """See `Backend`: they are in this machine, or somebody else sees to them."""
         return None
 
     def close(self) -> None:
         """See `Backend`."""
 
 
-class Threads:
-    """Threads of this process: the metrics let go of Python's lock, outputs are decoded in processes anyhow."""
+class _Own(GivenExecutor):
+    """An executor that is made here, and shut down."""
 
     def __init__(self, workers: int) -> None:
-        self.parallel = workers
-        self._pool: ThreadPoolExecutor | None = None
-        self._before = 0
+        super().__init__(None, workers)
+
+    def close(self) -> None:
+        """See `Backend`."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+
+class Threads(_Own):
+    """Threads of this process: the metrics let go of Python's lock, outputs are decoded in processes anyhow."""
 
     def open(self) -> None:
         """See `Backend`."""
@@ -106,36 +115,18 @@ class Threads:
         limit_threads(1)
         self._pool = ThreadPoolExecutor(self.parallel, thread_name_prefix="score")
 
-    def submit(self, function: Callable[[Given], Result], job: Given, *, model: bool) -> Future[Result]:
-        """See `Backend`."""
-        assert self._pool is not None  # noqa: S101 - opened first
-        return self._pool.submit(function, job)
-
-    def lost(self, error: BaseException) -> bool:
-        """See `Backend`."""
-        return False
-
-    def gone(self) -> Exception | None:
-        """See `Backend`."""
-        return None
-
     def close(self) -> None:
         """See `Backend`."""
         import cv2
 
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+            super().close()
             cv2.setNumThreads(self._before)
             limit_threads(None)
 
 
-class Processes:
+class Processes(_Own):
     """Processes on this machine, started anew where one was killed."""
-
-    def __init__(self, workers: int) -> None:
-        self.parallel = workers
-        self._pool: ProcessPoolExecutor | None = None
 
     def open(self) -> None:
         """See `Backend`."""
@@ -144,24 +135,9 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(self.parallel, mp_context=context, initializer=_follow_parent)
 
-    def submit(self, function: Callable[[Given], Result], job: Given, *, model: bool) -> Future[Result]:
-        """See `Backend`."""
-        assert self._pool is not None  # noqa: S101 - opened first
-        return self._pool.submit(function, job)
-
     def lost(self, error: BaseException) -> bool:
         """See `Backend`."""
         return isinstance(error, BrokenProcessPool)
-
-    def gone(self) -> Exception | None:
-        """See `Backend`."""
-        return None
-
-    def close(self) -> None:
-        """See `Backend`."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
 
 
 class Dask:

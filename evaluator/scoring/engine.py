@@ -126,7 +126,7 @@ def score(
     progress, tally = progress or Silent(), tally or Tally()
     started, clock = datetime.now(UTC), time.perf_counter()
     store, chosen = Store(leaderboards), backend_of(executor, workers)
-    _allow_files(len(paths), workers)
+    allow_files(len(paths), workers)
     with Opener(split, store, permissions) as opener:
         opened, outcomes = _open_all(paths, opener)
         rejected = [e for e in opened if e.submission.rejected]
@@ -180,7 +180,7 @@ def check(
 
     Arguments as for `score`. A model is run on one case: what the others would find is left to `score`.
     """
-    _allow_files(len(paths), workers)
+    allow_files(len(paths), workers)
     with Opener(split, None, permissions) as opener:
         entries, outcomes = _open_all(paths, opener)
         models = [e for e in entries if e.submission.is_model]
@@ -266,7 +266,7 @@ def _is_twin(entry: _Entry, entries: Sequence[_Entry]) -> bool:
     return True
 
 
-def _allow_files(submissions: int, workers: int) -> None:
+def allow_files(submissions: int, workers: int) -> None:
     """Raise the number of files that may be open, as far as the system lets us.
 
     Each submission has a journal, and those scored together have a process for each worker, with five pipes.

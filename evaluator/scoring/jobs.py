@@ -217,10 +217,15 @@ def _keep(data: bytes, path: Path) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink()
-        raise EvaluatorError(
-            f"{path} cannot be written ({error.strerror}). What was finished before is kept: mend it, and the same "
-            "command goes on from there."
-        ) from None
+        raise unwritten(path, error) from None
+
+
+def unwritten(where: Path | str, error: OSError) -> EvaluatorError:
+    """Return what ends a run that cannot write a file."""
+    return EvaluatorError(
+        f"{where} cannot be written ({error.strerror}). What was finished before is kept: mend it, and the same "
+        "command goes on from there."
+    )
 
 
 @contextmanager

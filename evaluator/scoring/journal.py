@@ -14,7 +14,7 @@ import numpy as np
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.metrics import Score, State
-from evaluator.scoring.jobs import CaseResult
+from evaluator.scoring.jobs import CaseResult, unwritten
 
 _VERSION = 3
 _NOWHERE = -1
@@ -161,10 +161,7 @@ class Journal(Mapping[str, CaseResult]):
         except OSError as error:
             with contextlib.suppress(OSError):  # half a line is dropped when it is opened again
                 self._file.truncate(self._end)
-            raise EvaluatorError(
-                f"{self.path or tempfile.gettempdir()} cannot be written ({error.strerror}). What was finished before "
-                "is kept: mend it, and the same command goes on from there."
-            ) from None
+            raise unwritten(self.path or tempfile.gettempdir(), error) from None
         for line, case in zip(lines, cases or [""] * len(lines), strict=True):
             self._note(case)
             self._end += len(line)

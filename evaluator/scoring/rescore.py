@@ -18,7 +18,7 @@ from evaluator.remote import Url, location
 from evaluator.results import CaseRow, KeptRun, Scorecard, Store, environment
 from evaluator.results.store import RESCORE_JOURNAL
 from evaluator.scoring.backends import Backend
-from evaluator.scoring.engine import backend_of, digest_of_outputs, scored
+from evaluator.scoring.engine import allow_files, backend_of, digest_of_outputs, scored
 from evaluator.scoring.jobs import KeptOutputs, Provider
 from evaluator.scoring.journal import Journal
 from evaluator.scoring.opening import NONE, Opened, Opener, Permissions
@@ -119,6 +119,7 @@ def rescore(
     chosen = [card for name, card in cards.items() if not submissions or name in submissions]
     found: dict[str, Rescored] = {}
     kept: list[_Kept] = []
+    allow_files(len(chosen), workers)
     with Opener(split, store, permissions) as opener:
         for card in chosen:
             name = card.submission.id

@@ -236,8 +236,8 @@ class _Pass:
 
     def _fill(self) -> Exception | None:
         """Hand over chunks, as many as keep the backend busy; return the error of workers that were lost."""
-        window = _IN_FLIGHT * self._backend.parallel
-        while len(self._waiting) < window and (cases := self._next()):
+        parallel = self._backend.parallel  # asked once: a cluster is asked over the network
+        while len(self._waiting) < _IN_FLIGHT * parallel and (cases := self._next(parallel)):
             chunk = Chunk(self._shared, self._group, cases)
             try:
                 self._waiting[self._backend.submit(run_chunk, chunk, model=self._model)] = chunk
@@ -248,10 +248,10 @@ class _Pass:
                 return error
         return None
 
-    def _next(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    def _next(self, parallel: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
         if self._again:
             return (self._again.popleft(),)  # alone, so that one that kills its worker takes no other with it
-        fair = self._left // (2 * self._backend.parallel)  # towards the end smaller ones, so that all end together
+        fair = self._left // (2 * parallel)  # towards the end smaller ones, so that all end together
         size = max(1, min(int(_CHUNK_S / self._mean_s), fair, _CHUNK))
         return tuple(case for _, case in zip(range(size), self._cases, strict=False))
 
