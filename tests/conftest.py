@@ -47,6 +47,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         os.environ["EVALUATOR_CACHE"] = before
 
 
+@pytest.fixture(autouse=True)
+def _same_backend() -> Iterator[None]:
+    """No code leaves a choice of Keras's backend to the processes that others start later."""
+    before = os.environ.get("KERAS_BACKEND")
+    yield
+    assert os.environ.get("KERAS_BACKEND") == before, "KERAS_BACKEND was left in the environment"
+
+
 @pytest.fixture(scope="session")
 def command() -> str:
     """The path of the installed command `evaluate`."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.ingest import Manifest, baseline_manifest, code_folder
+from evaluator.runners.models.problem import keras_on
 from evaluator.runners.models.python import import_entry
 from evaluator.tasks import Task
 from evaluator.training.degradations import degradation_of
@@ -325,10 +326,7 @@ def _last_best(losses: list[float]) -> int:
 
 
 def _framework(device: str) -> Foreign:
-    """Return torch, and have Keras use it."""
-    if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = "torch"
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    """Return torch."""
     try:
         import safetensors  # noqa: F401
         import torch
@@ -341,8 +339,10 @@ def _framework(device: str) -> Foreign:
 
 def _built(folder: Path, entry: str, is_keras: bool, settings: Settings) -> Foreign:
     if is_keras:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         try:
-            import keras
+            with keras_on("torch", always=True):
+                import keras
         except ImportError:
             raise EvaluatorError(
                 f"{settings.baseline} needs Keras: pip install 'restoration-evaluator[tensorflow]'."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from pathlib import Path
 from evaluator.ingest import FILE_NAME, Manifest, baseline_files, baseline_names, baselines_folder
 from evaluator.runners.models.keras import open_keras
 from evaluator.runners.models.network import build_network, is_keras
-from evaluator.runners.models.problem import Foreign, ModelProblem, loading
+from evaluator.runners.models.problem import Foreign, ModelProblem, keras_on, loading
 from evaluator.typed_toml import parse_toml
 
 INPUTS = ("image",)
@@ -43,7 +42,11 @@ def open_source(source: str, backend: str) -> Source:
     Raises:
         ModelProblem: there is no such thing, it cannot be loaded, or its framework is not installed.
     """
-    os.environ.setdefault("KERAS_BACKEND", backend)
+    with keras_on(backend):
+        return _opened(source)
+
+
+def _opened(source: str) -> Source:
     folder = baselines_folder() / source if source in baseline_names() and not Path(source).exists() else Path(source)
     file, colon, function = source.rpartition(":")
     if colon and file.endswith(".py"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from evaluator.ingest.manifest import Artefact
 from evaluator.runners.models.care_keras import check_keras
 from evaluator.runners.models.contract import Loaded
 from evaluator.runners.models.names import pick_inputs, pick_output
-from evaluator.runners.models.problem import Foreign, loading, runtime
+from evaluator.runners.models.problem import Foreign, keras_on, loading, runtime
 from evaluator.runners.models.tensorflow import described, framework
 
 
@@ -46,8 +45,8 @@ def open_keras(path: Path) -> tuple[Foreign, Foreign]:
     Raises:
         ModelProblem: the file is unsafe or cannot be loaded, or Keras is not installed.
     """
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    keras = runtime("keras", "tensorflow")
+    with keras_on("tensorflow"):
+        keras = runtime("keras", "tensorflow")
     check_keras(path)
     with loading("a Keras file that Keras loads in its safe mode"):
         return keras, keras.saving.load_model(str(path), compile=False, safe_mode=True)

@@ -17,7 +17,7 @@ from evaluator.ingest.manifest import Artefact, Model, Network
 from evaluator.runners.models.contract import Loaded, Tensor
 from evaluator.runners.models.files import checked_file
 from evaluator.runners.models.graphs import GraphReader, Input
-from evaluator.runners.models.problem import Foreign, ModelProblem, loading, one_line, runtime
+from evaluator.runners.models.problem import Foreign, ModelProblem, keras_on, loading, one_line, runtime
 from evaluator.runners.models.python import import_entry
 
 
@@ -99,16 +99,16 @@ def build_network(folder: Path, described: Network) -> Foreign:
     Raises:
         ModelProblem: as for `load_network`.
     """
-    if importlib.util.find_spec("tensorflow") is None and importlib.util.find_spec("torch") is not None:
-        os.environ.setdefault("KERAS_BACKEND", "torch")
+    only_torch = importlib.util.find_spec("tensorflow") is None and importlib.util.find_spec("torch") is not None
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    function = import_entry(folder, described.entry, "[network]")
-    try:
-        network = function()
-    except (Exception, SystemExit) as error:  # the function may fail in any way
-        raise ModelProblem(
-            "model-load", expected="a network", got=one_line(error), fix="Call the function yourself."
-        ) from error
+    with keras_on("torch") if only_torch else nullcontext():
+        function = import_entry(folder, described.entry, "[network]")
+        try:
+            network = function()
+        except (Exception, SystemExit) as error:  # the function may fail in any way
+            raise ModelProblem(
+                "model-load", expected="a network", got=one_line(error), fix="Call the function yourself."
+            ) from error
     if not is_keras(network) and not _is_torch(network):
         raise ModelProblem(
             "model-load",

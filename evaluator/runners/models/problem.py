@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 _SHOWN = 200
+_BACKEND = "KERAS_BACKEND"
 
 Foreign: TypeAlias = Any
 """An object of a framework, of a file format, or of a submission: none of them brings types."""
@@ -74,3 +76,23 @@ def loading(
         raise
     except Exception as error:
         raise ModelProblem(code, expected=what, got=one_line(error), fix=fix) from error
+
+
+@contextmanager
+def keras_on(backend: str, *, always: bool = False) -> Iterator[None]:
+    """Have Keras take a backend where it is first imported inside; processes started later do not inherit the choice.
+
+    Args:
+        backend: `tensorflow` or `torch`.
+        always: also where KERAS_BACKEND names another.
+    """
+    before = os.environ.get(_BACKEND)
+    if before is None or always:
+        os.environ[_BACKEND] = backend
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_BACKEND]
+        else:
+            os.environ[_BACKEND] = before
