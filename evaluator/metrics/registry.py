@@ -143,7 +143,12 @@ def evaluate(
 
 
 def evaluate_compiled(
-    metric_ids: Sequence[str], *, output: NDArray[Any], reference: NDArray[Any], peak: float
+    metric_ids: Sequence[str],
+    *,
+    output: NDArray[Any],
+    reference: NDArray[Any],
+    peak: float,
+    prepared: dict[Any, Any] | None = None,
 ) -> dict[str, Score]:
     """Return those of the metrics that `evaluator.metrics.fast` computes, by id; ask `evaluate` for the others.
 
@@ -152,11 +157,12 @@ def evaluate_compiled(
         output: `(H, W, C)`, uint8 or uint16.
         reference: the same shape and dtype.
         peak: the value of full white.
+        prepared: see `evaluate`.
     """
     from evaluator.metrics.fast import IDS, measure_bundle  # numba is loaded only where it is wanted
 
     wanted = [metric for metric in metric_ids if metric in IDS]
-    found = measure_bundle(output, reference, peak, wanted) if wanted else {}
+    found = measure_bundle(output, reference, peak, wanted, prepared) if wanted else {}
     return {metric: _score(metric, value, {}) for metric, value in found.items()}
 
 

@@ -25,7 +25,8 @@ from evaluator.metrics.windows import (
 _G11 = gaussian_taps(11, 1.5)
 _STRIP = 256  # rows
 _BLOCK = 16  # rows whose moments lie in the processor's cache together
-_KEPT = 3 << 20  # values of a reference up to which its moments are kept for other outputs
+KEPT = 3 << 20
+"""Values of a reference up to which its moments are kept for other outputs."""
 
 
 def ssim_basicsr(output: AnyImage, reference: AnyImage, peak: float) -> float:
@@ -54,7 +55,7 @@ def ssim_matlab3d(output: AnyImage, reference: AnyImage, peak: float) -> float:
     """Return MATLAB's `ssim` of an RGB array, which it takes as a volume: the window covers the colour axis too."""
     if not isinstance(output, Strips) and not isinstance(reference, Strips):
         return _compare_volume(output, _prepare_volume(reference, peak), peak)
-    mixing = _channel_mixing(output.shape[2])
+    mixing = channel_mixing(output.shape[2])
 
     def sum_of(strip: Image, reference_strip: Image) -> float:
         planes = raw_moments(strip, reference_strip, _G11)
@@ -75,11 +76,11 @@ class _Volume:
 
 def _prepare_volume(reference: Image, peak: float) -> Sequence[_Volume] | Image:
     """Return the moments of a reference in strips; of one that is not small, the image: they would take much memory."""
-    return reference if reference.size > _KEPT else list(_volumes(reference))
+    return reference if reference.size > KEPT else list(_volumes(reference))
 
 
 def _volumes(reference: Image) -> Iterator[_Volume]:
-    mixing, halo = _channel_mixing(reference.shape[2]), len(_G11) - 1
+    mixing, halo = channel_mixing(reference.shape[2]), len(_G11) - 1
     wide = np.asarray(replicate(reference, _G11))
     for top in range(0, wide.shape[0] - halo, _STRIP):
         rows = wide[top : top + _STRIP + halo]
@@ -88,7 +89,7 @@ def _volumes(reference: Image) -> Iterator[_Volume]:
 
 def _compare_volume(output: Image, prepared: Sequence[_Volume] | Image, peak: float) -> float:
     """Return `ssim.matlab3d` of an output and what was prepared of its reference."""
-    mixing, wide = _channel_mixing(output.shape[2]), np.asarray(replicate(output, _G11))
+    mixing, wide = channel_mixing(output.shape[2]), np.asarray(replicate(output, _G11))
     volumes = _volumes(prepared) if isinstance(prepared, np.ndarray) else prepared
 
     def sum_of(number: int, volume: _Volume) -> float:
@@ -103,7 +104,7 @@ def _compare_volume(output: Image, prepared: Sequence[_Volume] | Image, peak: fl
     return total(sum_of(*numbered) for numbered in enumerate(volumes)) / output.size
 
 
-def _channel_mixing(channels: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def channel_mixing(channels: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """Return the `(C, C)` matrix by which 11 Gaussian taps with replicated ends filter along the colour axis."""
     mixing = np.zeros((channels, channels))
     for target in range(channels):

@@ -384,7 +384,9 @@ class _Measure:
         scores: dict[str, Score] = {}
         # Integers on the reference's own scale: no protocol changes them.
         if self._job.compiled and pixels.kind != "float" and pixels.array.dtype == reference.array.dtype:
-            scores = metrics.evaluate_compiled(ids, output=pixels.array, reference=reference.array, peak=reference.peak)
+            scores = metrics.evaluate_compiled(
+                ids, output=pixels.array, reference=reference.array, peak=reference.peak, prepared=self._prepared
+            )
         share = 0.0
         rest = [metric for metric in ids if metric not in scores]
         if rest:

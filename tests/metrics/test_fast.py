@@ -17,7 +17,7 @@ from scipy import ndimage
 from skimage import data
 
 from evaluator import metrics
-from evaluator.metrics import State, fast
+from evaluator.metrics import State, fast, strips
 from evaluator.metrics.fast import IDS, measure_bundle
 
 Array = NDArray[Any]
@@ -190,13 +190,36 @@ def test_identical_images_score_exactly() -> None:
 
 def test_only_what_is_wanted_and_defined_is_returned() -> None:
     image = photograph("chelsea", 10, 12)
-    assert set(measure_bundle(noisy(image, 5), image, 255.0)) == {*ERRORS, "ssim.sk_u7", "ms_ssim.pirm"}
-    assert set(measure_bundle(image, image, 255.0)) == {*ERRORS, "ssim.sk_u7", "ms_ssim.pirm"}
+    assert set(measure_bundle(noisy(image, 5), image, 255.0)) == {*ERRORS, "ssim.sk_u7", "ssim.matlab3d", "ms_ssim.pirm"}
+    assert set(measure_bundle(image, image, 255.0)) == {*ERRORS, "ssim.sk_u7", "ssim.matlab3d", "ms_ssim.pirm"}
     large = photograph("chelsea")
     assert list(measure_bundle(noisy(large, 5), large, 255.0, ids=["mae", "ms_ssim.common"])) == [
         "mae",
         "ms_ssim.common",
     ]
+
+
+def test_what_is_kept_of_a_reference_serves_its_other_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    reference, kept = photograph("astronaut"), dict[Any, Any]()
+    for sigma in (5, 20):
+        output = noisy(reference, sigma)
+        wanted = plain("ssim.matlab3d", output, reference, 255.0)
+        assert measure_bundle(output, reference, 255.0, kept=kept)["ssim.matlab3d"] == pytest.approx(wanted, abs=1e-12)
+    assert len(kept) == 1
+    (name,) = kept
+    monkeypatch.setitem(kept, name, np.zeros_like(kept[name]))
+    assert measure_bundle(output, reference, 255.0, kept=kept)["ssim.matlab3d"] != pytest.approx(wanted, abs=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (300, 7), (41, 60), (200, 330)])
+def test_moments_of_large_references_are_not_kept(monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int]) -> None:
+    reference, kept = photograph("chelsea", *shape), dict[Any, Any]()
+    output = noisy(reference, 9)
+    wanted = plain("ssim.matlab3d", output, reference, 255.0)
+    monkeypatch.setattr(fast, "KEPT", 0)
+    monkeypatch.setattr(strips, "_STRIP", 640)
+    assert measure_bundle(output, reference, 255.0, kept=kept)["ssim.matlab3d"] == pytest.approx(wanted, abs=1e-12)
+    assert not kept
 
 
 def test_negative_means_are_left_to_the_plain_definition() -> None:
@@ -249,7 +272,7 @@ def test_the_worst_tiles_are_computed_again_in_float64(monkeypatch: pytest.Monke
 
 def test_importing_the_module_compiles_nothing() -> None:
     code = (
-        "import evaluator.metrics.fast as f; from numba.core.dispatcher import Dispatcher\n"
+        "import evaluator.metrics.fast, evaluator.metrics.fast_kernels as f; from numba.core.dispatcher import Dispatcher\n"
         "print([k.__name__ for k in vars(f).values() if isinstance(k, Dispatcher) and k.signatures])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
