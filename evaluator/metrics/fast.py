@@ -50,6 +50,7 @@ _TOLERANCE = 9e-7
 _SMALL = 0.5  # the exponents of MS-SSIM magnify errors of means below this
 _VANISHING = 1e-8  # and of means below this even those of float64
 
+
 def measure_bundle(
     output: Array,
     reference: Array,
@@ -127,12 +128,12 @@ def _volume(output: Array, reference: Array, *, channels: int, peak: float, kept
     constants = np.array([(0.01 * peak) ** 2, (0.03 * peak) ** 2])
     if reference.size <= KEPT:
         if volume_moments not in kept:
-            kept[volume_moments] = volume_moments(reference, 0, len(reference), pixel, *window)
-        sums = [volume_total((output, reference), kept[volume_moments], 0, pixel, window, constants)]
+            kept[volume_moments] = volume_moments(reference, (0, len(reference)), pixel, window)
+        parts = iter([(0, kept[volume_moments])])
     else:
         spans = bounds(len(reference), reference.shape[1] // channels)
-        parts = ((first, volume_moments(reference, first, last, pixel, *window)) for first, last in spans)
-        sums = [volume_total((output, reference), part, first, pixel, window, constants) for first, part in parts]
+        parts = ((first, volume_moments(reference, (first, last - first), pixel, window)) for first, last in spans)
+    sums = (volume_total((output, reference), part, pixel, window, constants) for part in parts)
     return total(sums) / output.size
 
 
@@ -248,5 +249,3 @@ def _rows(image: AnyImage, first: int, last: int) -> Array:
 
 def _doubles(image: Array) -> Floats:
     return np.array(image, dtype=np.float64, order="C")
-
-

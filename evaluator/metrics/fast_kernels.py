@@ -324,41 +324,44 @@ def uniform_total(output: Array, reference: Array, channels: int, c1: float, c2:
 
 
 @_fast
-def volume_moments(image: Array, first: int, last: int, pixel: Pixel, mixing: Floats, taps: Floats) -> Floats:
+def volume_moments(image: Array, area: Pixel, pixel: Pixel, window: tuple[Floats, Floats]) -> Floats:
     """Return the window means of an image and of its square, `(2, rows, W·C)`, where the window covers colours too.
 
     Args:
         image: `(H, W·C)`; its border is replicated.
-        first: the first row that is wanted.
-        last: the row behind the last.
+        area: the first row that is wanted, and how many.
         pixel: a tuple of C values.
-        mixing: `(C, C)`, how the window filters along the colour axis.
-        taps: the 11 taps.
+        window: how it filters along the colour axis, `(C, C)`, and the 11 taps.
     """
+    first, last = area[0], area[0] + area[1]
     found = np.empty((2, last - first, image.shape[1]))
     planes, filtered, means = _volume_buffers(image.shape[1], len(pixel))
     for top in range(first, last, means.shape[1]):
         rows = min(means.shape[1], last - top)
-        _volume_strip((image, image), (top, rows), pixel, (mixing, taps), (planes, filtered, means))
+        _volume_strip((image, image), (top, rows), pixel, window, (planes, filtered, means))
         found[:, top - first : top - first + rows] = means[:2, :rows]
     return found
 
 
 @_fast
 def volume_total(
-    pair: tuple[Array, Array], moments: Floats, first: int, pixel: Pixel, window: tuple[Floats, Floats], constants: Floats
+    pair: tuple[Array, Array],
+    part: tuple[int, Floats],
+    pixel: Pixel,
+    window: tuple[Floats, Floats],
+    constants: Floats,
 ) -> float:
     """Return the sum of SSIM over rows, where the window covers colours too.
 
     Args:
         pair: output and reference, `(H, W·C)`; their borders are replicated.
-        moments: `volume_moments` of the reference; as many rows are summed.
-        first: their first row.
+        part: the first row, and the `volume_moments` of the reference from there on; as many rows are summed.
         pixel: a tuple of C values.
-        window: `mixing` and `taps`, see there.
+        window: see there.
         constants: SSIM's c1 and c2.
     """
     c1, c2 = constants[0], constants[1]
+    first, moments = part
     n, last = moments.shape[2], first + moments.shape[1]
     planes, filtered, means = _volume_buffers(n, len(pixel))
     total = 0.0
@@ -390,7 +393,11 @@ def _volume_buffers(n: int, channels: int) -> tuple[Floats, Floats, Floats]:
 
 @_fast
 def _volume_strip(
-    pair: tuple[Array, Array], area: Pixel, pixel: Pixel, window: tuple[Floats, Floats], room: tuple[Array, Array, Array]
+    pair: tuple[Array, Array],
+    area: Pixel,
+    pixel: Pixel,
+    window: tuple[Floats, Floats],
+    room: tuple[Array, Array, Array],
 ) -> None:
     """Fill the window means of x, x² and x·y of some rows.
 

@@ -76,10 +76,11 @@ T = TypeVar("T")
 
 
 class Workers:
-    """The workers of one submission: as many as threads ask at a time, started when they are needed. Cheap to pickle.
+    """The workers of one submission: at most as many as threads ask at a time. Cheap to pickle.
 
-    They share nothing with those of other submissions. A worker that was stopped is started again for the next case;
-    after five stops no more cases are tried.
+    They share nothing with those of other submissions. One more is started when its start costs no more time than was
+    waited for those that are at work. A worker that was stopped is started again for the next case; after five stops no
+    more cases are tried.
     """
 
     def __init__(
@@ -103,9 +104,12 @@ class Workers:
         self.isolation, self.limits = isolation, limits
         self._mounts, self._hidden, self._hdf5 = dict(mounts or {}), tuple(hidden), hdf5
         self._key = uuid.uuid4().hex
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._started: list[_Connection] = []
         self._idle: list[_Connection] = []
+        self._launching = 0
+        self._start_s = 0.0  # that the last start took
+        self._waited_s = 0.0  # for one that was at work, since then
         self._spent = 0.0  # seconds that answers took: waiting for other submissions counts for none
         self.stops: list[str] = []
         """What was stopped, in words."""
@@ -191,9 +195,7 @@ class Workers:
         """Do something with a worker that nobody else asks; if it is stopped, note it and never use it again."""
         if len(self.stops) >= _STOPS:
             raise Stopped("given-up", f"given up after {_STOPS} stops; the first: {self.stops[0]}")
-        with self._lock:
-            connection = self._idle.pop() if self._idle else None
-        connection = connection or self._start()
+        connection = self._take() or self._start()
         try:
             result = action(connection)
         except (Failed, Refused):
@@ -205,19 +207,40 @@ class Workers:
                 self._started.remove(connection)
                 if isinstance(error, Stopped):
                     self.stops.append(str(error))
+                self._lock.notify_all()  # there may be none left to wait for
             raise
         self._free(connection)
         return result
 
-    def _start(self) -> _Connection:
-        connection = _Connection(self.isolation, self.limits, self._mounts, self._hidden, hdf5=self._hdf5)
+    def _take(self) -> _Connection | None:
+        """Return a worker that nobody asks, or None where a new one is worth its start."""
         with self._lock:
-            self._started.append(connection)
+            self._lock.wait_for(lambda: self._idle or self._start_s or not self._launching)  # for the first
+            begin, patience = time.monotonic(), max(0.0, self._start_s - self._waited_s)
+            self._lock.wait_for(lambda: self._idle or not (self._started or self._launching), patience)
+            self._waited_s += time.monotonic() - begin
+            if self._idle:
+                return self._idle.pop()
+            self._launching += 1
+            return None
+
+    def _start(self) -> _Connection:
+        begin = time.monotonic()
+        try:
+            connection = _Connection(self.isolation, self.limits, self._mounts, self._hidden, hdf5=self._hdf5)
+            with self._lock:
+                self._started.append(connection)
+                self._start_s, self._waited_s = time.monotonic() - begin, 0.0
+        finally:
+            with self._lock:
+                self._launching -= 1
+                self._lock.notify_all()
         return connection
 
     def _free(self, connection: _Connection) -> None:
         with self._lock:
             self._idle.append(connection)
+            self._lock.notify()
 
     def resident(self) -> tuple[int, int]:
         """Return the resident memory of all workers now, and the most that they had, in bytes; 0 outside Linux."""

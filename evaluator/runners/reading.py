@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from evaluator.runners.told import findings_of, leads_inside, problem_fields, sh
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _HEADER = TypeAdapter(Header)
+_SCHED_GETCPU = getattr(ctypes.CDLL(None), "sched_getcpu", None) if sys.platform == "linux" else None
 
 
 class WorkerSource:
@@ -138,8 +141,14 @@ def _output_request(name: str, expected: Expected) -> dict[str, Any]:
     return {
         "job": "output",
         "file": name,
+        "cpu": _this_cpu(),
         "expected": {"height": expected.height, "width": expected.width, "protocol": protocol},
     }
+
+
+def _this_cpu() -> int | None:
+    """Return which processor this thread runs on; None where the system does not tell."""
+    return None if _SCHED_GETCPU is None else int(_SCHED_GETCPU())
 
 
 def _digest(given: object) -> str:

@@ -6,6 +6,7 @@ Whatever goes wrong here can spoil the answers about this one submission, and no
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import mmap
 import os
@@ -38,6 +39,14 @@ class Worker:
         self._source: Source | None = None
         self._models: dict[str, Any] = {}
         self._held: list[Pixels] = []
+        self._cpu: int | None = None
+
+    def _follow(self, cpu: int | None) -> None:
+        """Go where the thread is that waits for the answer: else its processor stays idle, and another is shared."""
+        if cpu is not None and cpu != self._cpu:
+            self._cpu = cpu
+            with contextlib.suppress(OSError):  # it may not be ours to use
+                os.sched_setaffinity(0, {cpu})
 
     def ping(self, _: dict[str, Any], payloads: Sequence[Payload]) -> Answer:
         """Send back what came."""
@@ -63,6 +72,7 @@ class Worker:
 
     def output(self, request: dict[str, Any], payloads: Sequence[Payload]) -> Answer:
         """Decode one output, from its bytes or from the archive, and say what is wrong with it."""
+        self._follow(request["cpu"])
         wanted = request["expected"]
         expected = Expected(wanted["height"], wanted["width"], _protocol(wanted["protocol"]))
         name = request["file"]

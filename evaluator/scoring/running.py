@@ -203,20 +203,22 @@ class _Pass:
         self._backend, self._progress, self._tally = backend, progress, tally
         self._model = entries[group[0]].provider.is_model
         self._cases = self._pending(cases)
-        self._left = len(cases)
+        self._left, self._parallel = len(cases), 1
         self._again: deque[tuple[str, tuple[int, ...]]] = deque()
         self._waiting: dict[Future[Done], Chunk] = {}
         self._mean_s = _CHUNK_S  # of a case; a first guess that makes chunks of one
         self._losses = 0
 
     def _pending(self, cases: Sequence[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
-        for case in cases:
+        for place, case in enumerate(cases):
             self._left -= 1
             # By number, not by id: a rejected submission may have the id of another.
             entries = self._entries
             wanted = tuple(n for n in self._group if not entries[n].broken and case not in entries[n].done)
             if wanted:
-                yield case, wanted
+                # Workers begin with different submissions, so that they do not wait for the same process to start.
+                turn = place * len(wanted) // self._parallel % len(wanted)
+                yield case, wanted[turn:] + wanted[:turn]
 
     def run(self) -> None:
         """Do all that is left."""
@@ -236,8 +238,8 @@ class _Pass:
 
     def _fill(self) -> Exception | None:
         """Hand over chunks, as many as keep the backend busy; return the error of workers that were lost."""
-        parallel = self._backend.parallel  # asked once: a cluster is asked over the network
-        while len(self._waiting) < _IN_FLIGHT * parallel and (cases := self._next(parallel)):
+        self._parallel = self._backend.parallel  # asked once: a cluster is asked over the network
+        while len(self._waiting) < _IN_FLIGHT * self._parallel and (cases := self._next()):
             chunk = Chunk(self._shared, self._group, cases)
             try:
                 self._waiting[self._backend.submit(run_chunk, chunk, model=self._model)] = chunk
@@ -248,10 +250,10 @@ class _Pass:
                 return error
         return None
 
-    def _next(self, parallel: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    def _next(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
         if self._again:
             return (self._again.popleft(),)  # alone, so that one that kills its worker takes no other with it
-        fair = self._left // (2 * parallel)  # towards the end smaller ones, so that all end together
+        fair = self._left // (2 * self._parallel)  # towards the end smaller ones, so that all end together
         size = max(1, min(int(_CHUNK_S / self._mean_s), fair, _CHUNK))
         return tuple(case for _, case in zip(range(size), self._cases, strict=False))
 

@@ -190,7 +190,12 @@ def test_identical_images_score_exactly() -> None:
 
 def test_only_what_is_wanted_and_defined_is_returned() -> None:
     image = photograph("chelsea", 10, 12)
-    assert set(measure_bundle(noisy(image, 5), image, 255.0)) == {*ERRORS, "ssim.sk_u7", "ssim.matlab3d", "ms_ssim.pirm"}
+    assert set(measure_bundle(noisy(image, 5), image, 255.0)) == {
+        *ERRORS,
+        "ssim.sk_u7",
+        "ssim.matlab3d",
+        "ms_ssim.pirm",
+    }
     assert set(measure_bundle(image, image, 255.0)) == {*ERRORS, "ssim.sk_u7", "ssim.matlab3d", "ms_ssim.pirm"}
     large = photograph("chelsea")
     assert list(measure_bundle(noisy(large, 5), large, 255.0, ids=["mae", "ms_ssim.common"])) == [
@@ -272,7 +277,8 @@ def test_the_worst_tiles_are_computed_again_in_float64(monkeypatch: pytest.Monke
 
 def test_importing_the_module_compiles_nothing() -> None:
     code = (
-        "import evaluator.metrics.fast, evaluator.metrics.fast_kernels as f; from numba.core.dispatcher import Dispatcher\n"
+        "import evaluator.metrics.fast, evaluator.metrics.fast_kernels as f\n"
+        "from numba.core.dispatcher import Dispatcher\n"
         "print([k.__name__ for k in vars(f).values() if isinstance(k, Dispatcher) and k.signatures])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
