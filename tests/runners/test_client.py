@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from threading import Barrier
 from typing import Any, cast
 
 import numpy as np
@@ -29,6 +31,7 @@ from evaluator.runners import (
 )
 from evaluator.runners.client import Answer
 from evaluator.runners.frames import Limits as FrameLimits
+from evaluator.runners.sandbox.confine import descendants
 from evaluator.runners.told import findings_of, shown
 from evaluator.tasks import Limits, Protocol
 
@@ -73,20 +76,41 @@ def test_what_is_asked_is_answered(workers: Workers) -> None:
     assert workers.stops == []
 
 
-def test_threads_have_workers_of_their_own_and_leave_them_to_the_next(workers: Workers, processes: Count) -> None:
+def test_threads_share_a_worker_until_a_further_one_is_worth_its_start(
+    workers: Workers, processes: Count, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = processes()
+    workers.ask({"job": "ping"}, answer=ROOMY)
+    one = processes()
+    assert one > before
+    monkeypatch.setattr(workers, "_start_s", 1000.0)
     with ThreadPoolExecutor(3) as pool:
         arrays = [np.full((40, 40), n, np.uint8) for n in range(30)]
         answers = pool.map(lambda a: workers.ask({"job": "ping"}, [a], answer=ROOMY).payloads[0], arrays)
         assert all(np.array_equal(cast(Any, one), other) for one, other in zip(answers, arrays, strict=True))
-    at_most = processes()
-    assert at_most > before
-    for _ in range(2):
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(workers.ask, {"job": "ping"}, answer=ROOMY).result()
-    assert processes() == at_most
+    assert processes() == one
+    monkeypatch.setattr(workers, "_start_s", 0.1)
+    both = Barrier(2)  # neither goes on before the other has a worker, too
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(workers.ask, {"job": "ping"}, answer=ROOMY, meanwhile=both.wait) for _ in range(2)]
+        assert all(future.result().payloads == [] for future in asked)
+    assert processes() > one
     workers.close()
     assert processes() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process can be told where to run")
+def test_a_worker_that_decodes_runs_where_its_answer_is_waited_for(workers: Workers, source: FolderSource) -> None:
+    cpus = os.sched_getaffinity(0)
+    try:
+        for cpu in sorted(cpus):
+            os.sched_setaffinity(0, {cpu})
+            assert read_output(source, "a.png", EXPECTED, workers).pixels is not None
+            (connection,) = workers._started
+            allowed = [os.sched_getaffinity(pid) for pid in descendants(connection._child._root)]
+            assert {cpu} in allowed
+    finally:
+        os.sched_setaffinity(0, cpus)
 
 
 WAYS = {

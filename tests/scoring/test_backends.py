@@ -20,6 +20,7 @@ from evaluator.findings import EvaluatorError
 from evaluator.runners.sandbox import isolation
 from evaluator.scoring import Outcome, Tally, backend, check, plan, running, score
 from evaluator.scoring.backends import Processes, Threads
+from evaluator.scoring.jobs import CaseJob, CaseResult
 from evaluator.scoring.plan import Plan, SharedPlan
 from evaluator.scoring.running import Silent
 from support import Tiny, make_tiny
@@ -188,6 +189,24 @@ def test_each_reference_is_read_once_for_all_submissions(many: Tiny, team: Path,
     assert len(report.slowest) == 10
     assert report.stages["metrics"] > 0
     assert any("kept for another submission: 120" in line for line in report.lines())
+
+
+def test_workers_begin_with_different_submissions(
+    many: Tiny, team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [team, *(many.outputs(f"turn-{number}") for number in range(3))]
+    seen: dict[str, list[int]] = {}
+    run = plan.run_case
+
+    def noted(job: CaseJob) -> dict[int, CaseResult]:
+        seen[job.case] = list(job.providers)
+        return run(job)
+
+    monkeypatch.setattr(plan, "run_case", noted)
+    score(paths, many.split, leaderboards=tmp_path, workers=2)
+    assert [seen[case] for case in MANY[:3]] == [[0, 1, 2, 3], [2, 3, 0, 1], [0, 1, 2, 3]]
+    assert all(sorted(order) == [0, 1, 2, 3] for order in seen.values())
+    assert len(seen) == len(MANY)
 
 
 # --- What is sent to other processes
