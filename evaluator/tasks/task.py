@@ -18,7 +18,7 @@ from evaluator.remote import Remote, Url
 from evaluator.tasks.data import DataRoot, cache_folder, config_file, find_root
 from evaluator.tasks.manifests import manifest_digest, parse_manifest
 from evaluator.tasks.readers import BlocksReader, FilesReader, GeneratedReader, Mirror, Reader, RemoteReader
-from evaluator.tasks.readers.files import matches
+from evaluator.tasks.readers.files import has_match
 from evaluator.tasks.readers.remote import search
 from evaluator.tasks.spec import BlocksSplit, FilesSplit, GeneratedSplit, SplitSpec, TaskSpec
 from evaluator.typed_toml import parse_toml
@@ -243,7 +243,7 @@ def locate(spec: SplitSpec, root: DataRoot) -> Path | Url | None:
     for name in spec.folders:
         place = _below(root.path, name)
         if isinstance(place, Path):
-            found = all(next(matches(place, pattern), None) for pattern in wanted(spec))
+            found = all(has_match(place, pattern) for pattern in wanted(spec))
         else:
             remote = Remote(place)
             found = all(search(remote, pattern) for pattern in wanted(spec))

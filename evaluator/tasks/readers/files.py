@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -191,7 +193,18 @@ def matches(folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
 
     A suffix that a last `*` stands for is no part of the id.
     """
-    yield from matching({p.relative_to(folder).as_posix() for g in globs(pattern) for p in folder.glob(g)}, pattern)
+    yield from matching(set(_names(folder, pattern)), pattern)
+
+
+def has_match(folder: Path, pattern: str) -> bool:
+    """Tell whether a folder has a file that a pattern names."""
+    return any(True for name in _names(folder, pattern) for _ in matching([name], pattern))
+
+
+def _names(folder: Path, pattern: str) -> Iterator[str]:
+    for each in globs(pattern):
+        # Not Path.glob: a path for each of a hundred thousand files takes its time.
+        yield from (name.replace(os.sep, "/") for name in glob.iglob(each, root_dir=folder))  # noqa: PTH207
 
 
 def globs(pattern: str) -> set[str]:
