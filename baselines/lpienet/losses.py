@@ -30,6 +30,25 @@ def terms(network: Callable[..., Tensor], inputs: Sequence[Tensor], target: Tens
     }
 
 
+def toned_terms(
+    network: Callable[..., Tensor], inputs: Sequence[Tensor], target: Tensor, offset: float = 0.25
+) -> dict[str, Tensor]:
+    """Return the same losses of linear light after the tone map x / (x + offset), as it is scored.
+
+    Args:
+        network: takes and gives images `(N, H, W, 3)` in [0, ∞).
+        inputs: the degraded images, one tensor.
+        target: the clean ones.
+        offset: of the tone map.
+    """
+
+    def toned(*images: Tensor, training: bool) -> Tensor:
+        output = network(*images, training=training)
+        return output / (output + offset)
+
+    return terms(toned, inputs, target / (target + offset))
+
+
 def structure(output: Tensor, target: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
     """Return 1 − SSIM of images `(N, H, W, C)` in [0, 1], a scalar (Wang et al. 2004; K1 0.01, K2 0.03, range 1).
 

@@ -17,6 +17,27 @@ def build(widths: tuple[int, int, int, int, int] = (16, 32, 64, 32, 16)) -> kera
         widths: channels of the three stages of the encoder and the two of the decoder.
     """
     image = keras.Input((None, None, 3), name="image")
+    return keras.Model(image, _restored(image, widths), name="lpienet")
+
+
+def build_toned(offset: float = 0.25) -> keras.Model:
+    """Return the network with fresh weights for linear light of any brightness, `(N, H, W, 3)` in [0, ∞), to the same.
+
+    It works on x / (x + offset), the tone map that images from under a display are scored after (Feng et al. 2021).
+    """
+    image = keras.Input((None, None, 3), name="image")
+    toned = _restored(image / (image + offset), (16, 32, 64, 32, 16))
+    # LPIENet's authors cut off here, before they go back.
+    toned = ops.clip(toned, 0, 1 - 1e-5)
+    return keras.Model(image, offset * toned / (1 - toned), name="lpienet_toned")
+
+
+def build_large() -> keras.Model:
+    """Return the paper's large variant with fresh weights."""
+    return build((32, 64, 128, 64, 32))
+
+
+def _restored(image: keras.KerasTensor, widths: tuple[int, int, int, int, int]) -> keras.KerasTensor:
     whole = _stage(image, widths[0], "encoder1")
     half = _stage(layers.MaxPooling2D(name="down1")(whole), widths[1], "encoder2")
     x = _stage(layers.MaxPooling2D(name="down2")(half), widths[2], "encoder3")
@@ -24,12 +45,7 @@ def build(widths: tuple[int, int, int, int, int] = (16, 32, 64, 32, 16)) -> kera
     x = _joined(x, half, 1)
     x = _stage(x, widths[4], "decoder2")
     x = _joined(x, whole, 2)
-    return keras.Model(image, layers.Add(name="output")([_tail(x), image]), name="lpienet")
-
-
-def build_large() -> keras.Model:
-    """Return the paper's large variant with fresh weights."""
-    return build((32, 64, 128, 64, 32))
+    return layers.Add(name="output")([_tail(x), image])
 
 
 def _conv(x: keras.KerasTensor, channels: int, kernel: int, name: str, activation: str | None = None) -> object:

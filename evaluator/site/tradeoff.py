@@ -18,6 +18,8 @@ _PERCEPTION = ("lpips", "niqe")
 """Families of metrics: the first part of an id."""
 _LEFT = MARGIN + 8
 _RIGHT, _TOP, _BOTTOM = WIDTH - 20, 40, HEIGHT - MARGIN
+_STRIP = 96
+"""How wide the strip of submissions without the number across is, at the left."""
 _RADIUS = 5
 _LETTER, _LINE = 7.0, 15
 """Width and height of a letter, about."""
@@ -32,9 +34,10 @@ class Point:
     name: str
     x: float
     y: float
-    front: bool
+    kind: str
+    """`best` on the Pareto front, `other` beside it, `uncounted` without the number across."""
     words: str
-    """Both of its numbers, for those who point at it."""
+    """Its numbers, for those who point at it."""
     label_x: float
     label_y: float
     anchor: str
@@ -56,7 +59,9 @@ class Plot:
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
     left_out: int
-    """Rows without one of the two numbers, with a lower bound of it only, or without a finite one."""
+    """Rows without a finite number upwards, or with a lower bound only of that across."""
+    divide: float | None
+    """Where the strip of those that have no number across ends; None where all have one."""
     right: float = _RIGHT
     left: float = _LEFT
     top: float = _TOP
@@ -67,7 +72,12 @@ class Plot:
     @property
     def front(self) -> str:
         """The names on the Pareto front, best in what is across first."""
-        return ", ".join(shortened(p.name) for p in self.points if p.front)
+        return ", ".join(shortened(p.name) for p in self.points if p.kind == "best")
+
+    @property
+    def counted(self) -> int:
+        """How many points have both numbers."""
+        return sum(p.kind != "uncounted" for p in self.points)
 
     @property
     def unnamed(self) -> int:
@@ -106,9 +116,14 @@ def _plot(board: Board, x: Column, y: Column, *, logarithmic: bool) -> Plot | No
     rows = [row for row in board.rows if _has(row, x, positive=logarithmic) and _has(row, y, positive=False)]
     if len(rows) < 2:
         return None
+    beside = [
+        row for row in board.rows if logarithmic and row.cells[x.id].value is None and _has(row, y, positive=False)
+    ]
     pairs = [(_value(row, x) / x.scale, _value(row, y) / y.scale) for row in rows]
+    levels = [_value(row, y) / y.scale for row in beside]
     widened = _widened_log if logarithmic else _widened
-    (low_x, high_x), (low_y, high_y) = widened([x for x, _ in pairs]), _widened([y for _, y in pairs])
+    (low_x, high_x), (low_y, high_y) = widened([x for x, _ in pairs]), _widened([*(y for _, y in pairs), *levels])
+    left = _LEFT + (_STRIP if beside else 0)
     turn_x, turn_y = (-1 if x.direction == "higher" else 1), (1 if y.direction == "higher" else -1)
     front = pareto_front([(turn_x * x, turn_y * y) for x, y in pairs])
 
@@ -118,18 +133,19 @@ def _plot(board: Board, x: Column, y: Column, *, logarithmic: bool) -> Plot | No
     def place(x: float, y: float) -> tuple[float, float]:
         across = (along(x) - along(low_x)) / (along(high_x) - along(low_x))
         up = (y - low_y) / (high_y - low_y)
-        return round(_LEFT + (_RIGHT - _LEFT) * across, 1), round(_BOTTOM - (_BOTTOM - _TOP) * up, 1)
+        return round(left + (_RIGHT - left) * across, 1), round(_BOTTOM - (_BOTTOM - _TOP) * up, 1)
 
-    places = [place(x, y) for x, y in pairs]
+    places = [place(x, y) for x, y in pairs] + [(_LEFT + 12.0, place(low_x, y)[1]) for y in levels]
+    rows = [*rows, *beside]
     names = [shown_name(row) for row in rows]
-    end = _RIGHT if turn_x == 1 else _LEFT
+    end = _RIGHT if turn_x == 1 else left
     order = [*front, *(i for i in range(len(rows)) if i not in front)]
     labels = _labels(
         [places[i] for i in order], _steps([places[i] for i in front], end), [shortened(names[i]) for i in order]
     )
     points = [
         Point(
-            *(names[i], *places[i], i in front),
+            *(names[i], *places[i], "best" if i in front else "other" if i < len(pairs) else "uncounted"),
             f"{names[i]}: {y.head} {rows[i].cells[y.id].text(y)}, {x.head} {rows[i].cells[x.id].text(x)}",
             *label,
         )
@@ -148,6 +164,7 @@ def _plot(board: Board, x: Column, y: Column, *, logarithmic: bool) -> Plot | No
         tuple((place(value, low_y)[0], text) for value, text in x_ticks),
         tuple((place(low_x, value)[1], text) for value, text in ticks(low_y, high_y)),
         sum(not row.stale for row in board.rows) - len(rows),
+        left if beside else None,
     )
 
 

@@ -142,7 +142,8 @@ def test_the_plane_of_perception_and_distortion(tmp_path: Path) -> None:
             and (values[q.name]["lpips.alex.v0.1"].value or 0) < (values[p.name]["lpips.alex.v0.1"].value or 0)
             for q in plane.points
         )
-        assert p.front is not dominated
+        assert (p.kind == "best") is not dominated
+    assert plane.divide is None
     assert plane.left_out == 1
 
 

@@ -17,7 +17,7 @@ from evaluator.efficiency import DeviceCard
 from evaluator.ranking import rank
 from evaluator.results import Store
 from evaluator.site import build_site
-from evaluator.site.tradeoff import log_ticks, plots
+from evaluator.site.tradeoff import log_ticks, plots, shown_name
 from support import failed_timing, make_cost, make_counts, make_phone_run, make_timing
 
 if TYPE_CHECKING:
@@ -75,10 +75,13 @@ def test_there_is_a_plot_for_each_cost_of_at_least_two_rows(costly: Path, tiny: 
     board = rank(tiny.task, "five", store.read("tiny", "five"), store.read_costs("tiny"))
     found = {plot.x.id: plot for plot in plots(board)}
     assert list(found) == ["cost.macs", "cost.parameters", "measured.runtime_ms"]
-    names = {p.name for p in found["cost.macs"].points}
-    assert len(names) == 3
-    assert "lost" not in names, "a lower bound is no point"
-    assert found["cost.macs"].left_out == len(board.rows) - 3
+    plot = found["cost.macs"]
+    names = {p.name for p in plot.points if p.kind != "uncounted"}
+    assert len(names) == plot.counted == 3
+    assert "lost" not in {p.name for p in plot.points}, "a lower bound is no point"
+    beside = {shown_name(r) for r in board.rows if r.cells["cost.macs"].value is None and r.cells["psnr.f64"].value}
+    assert {p.name for p in plot.points if p.kind == "uncounted"} == beside != set()
+    assert plot.left_out == len(board.rows) - 3 - len(beside)
     text = page(build_site(costly), "")
     assert len(pictures(text)) == 3
     assert text.count('type="radio"') == 3
@@ -105,11 +108,13 @@ def test_better_stands_higher_and_cheaper_further_left(costly: Path, tiny: Tiny)
         p.name: (rows[p.name].cells["cost.macs"].value or 0, rows[p.name].cells["psnr.f64"].value or 0)
         for p in plot.points
     }
+    assert plot.divide is not None
     for p in plot.points:
         for q in plot.points:
-            assert (values[p.name][0] < values[q.name][0]) == (p.x < q.x)
+            if "uncounted" not in (p.kind, q.kind):
+                assert (values[p.name][0] < values[q.name][0]) == (p.x < q.x)
             assert (values[p.name][1] > values[q.name][1]) == (p.y < q.y)
-        assert plot.left < p.x < plot.right
+        assert (plot.left < p.x < plot.divide) if p.kind == "uncounted" else (plot.divide < p.x < plot.right)
         assert plot.top < p.y < plot.bottom
     assert plot.stairs.startswith("M")
 
