@@ -283,30 +283,35 @@ def small_window(output: Array, reference: Array, channels: int, taps: Floats, c
     return losses
 
 
-@_exact
+@_fast
 def uniform_total(output: Array, reference: Array, channels: int, c1: float, c2: float) -> float:
-    """Return the sum of SSIM with a uniform 7×7 window and sample covariance, from exact integer window sums."""
+    """Return the sum of SSIM with a uniform 7×7 window and sample covariance, from exact window sums.
+
+    They are integers below 2⁵³, of 16-bit images, too: exact as float64, which is computed several at once.
+    """
     n, width = output.shape[1] - 6 * channels, output.shape[1]
-    down = np.zeros((4, width), np.int64)
+    down = np.zeros((4, width))
+    sums_x, sums_y, sums_squares, sums_products = down[0], down[1], down[2], down[3]
     total = 0.0
     for i in range(output.shape[0]):
+        xs, ys = output[i], reference[i]
         for j in range(width):
-            x, y = np.int64(output[i, j]), np.int64(reference[i, j])
-            down[0, j] += x
-            down[1, j] += y
-            down[2, j] += x * x + y * y
-            down[3, j] += x * y
+            x, y = np.float64(xs[j]), np.float64(ys[j])
+            sums_x[j] += x
+            sums_y[j] += y
+            sums_squares[j] += x * x + y * y
+            sums_products[j] += x * y
         if i < 6:
             continue
         row = 0.0
         for j in range(n):
-            x = y = squares = products = np.int64(0)
+            x = y = squares = products = 0.0
             for k in range(7):
                 at = j + k * channels
-                x += down[0, at]
-                y += down[1, at]
-                squares += down[2, at]
-                products += down[3, at]
+                x += sums_x[at]
+                y += sums_y[at]
+                squares += sums_squares[at]
+                products += sums_products[at]
             # Means are sums / 49, covariances are (49·Σxy − Σx·Σy) / (49·48).
             covariance = (49 * products - x * y) / 2352.0
             variances = (49 * squares - x * x - y * y) / 2352.0
@@ -314,12 +319,13 @@ def uniform_total(output: Array, reference: Array, channels: int, c1: float, c2:
             energy = (x * x + y * y) / 2401.0 + c1
             row += luminance * (2.0 * covariance + c2) / (energy * (variances + c2))
         total += row
+        xs, ys = output[i - 6], reference[i - 6]
         for j in range(width):
-            x, y = np.int64(output[i - 6, j]), np.int64(reference[i - 6, j])
-            down[0, j] -= x
-            down[1, j] -= y
-            down[2, j] -= x * x + y * y
-            down[3, j] -= x * y
+            x, y = np.float64(xs[j]), np.float64(ys[j])
+            sums_x[j] -= x
+            sums_y[j] -= y
+            sums_squares[j] -= x * x + y * y
+            sums_products[j] -= x * y
     return total
 
 
