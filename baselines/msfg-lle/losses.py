@@ -47,6 +47,23 @@ def terms(
     }
 
 
+def terms_with_colour(
+    network: nn.Module,
+    inputs: Sequence[torch.Tensor],
+    target: torch.Tensor | None = None,
+    *,
+    features: Callable[[torch.Tensor], torch.Tensor],
+    discriminator: nn.Module,
+) -> dict[str, torch.Tensor]:
+    """Return the losses of `terms` and one that is not the paper's: `colour`."""
+    output = network(*inputs)
+    return {
+        "adversarial": adversarial(discriminator(output)),
+        "perceptual": perceptual(output, inputs[0], features),
+        "colour": colour(output, inputs[0]),
+    }
+
+
 def adversarial(fake: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return what the generator minimises, E[(1 − D(G(x)))²] summed over the discriminators: a scalar.
 
@@ -77,6 +94,20 @@ def perceptual(
         features: takes images in [-1, 1]. The paper's are VGG-16's conv5_1, with ImageNet's weights.
     """
     return (features(output) - features(image)).square().mean()
+
+
+def colour(output: torch.Tensor, image: torch.Tensor, region: int = 16) -> torch.Tensor:
+    """Return how far the directions of regions' colours are from the dark image's, 1 less the angle's cosine: a scalar.
+
+    As the loss of Wang et al. 2019 (underexposed photo enhancement), which takes a reference in the image's place.
+
+    Args:
+        output: enhanced images.
+        image: what they were made of.
+        region: side of a region, px.
+    """
+    one, other = (F.avg_pool2d((found + 1) / 2, region) for found in (output, image))
+    return (1 - F.cosine_similarity(one, other, eps=1e-3)).mean()
 
 
 def structure(image: torch.Tensor) -> torch.Tensor:

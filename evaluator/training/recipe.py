@@ -133,6 +133,8 @@ class Recipe(_Strict):
 
     entry: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*:[a-z_][a-z0-9_]*$")]
     """`module:function`: what is trained, where weights can change."""
+    terms: Name = "terms"
+    """The function in losses.py that gives the losses."""
     features: Value[str] | None = None
     """What a loss compares features of: a network whose weights do not ship."""
     stand_in: Value[Name] | None = None

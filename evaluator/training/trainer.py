@@ -177,7 +177,7 @@ class _Run:
         self._weights = recipe.weights()
         folder = code_folder(settings.baseline)
         self._network = _built(folder, recipe.entry, self._model.layout == "NHWC", settings).to(settings.device)
-        self._terms = import_entry(folder, "losses:terms", FILE_NAME)
+        self._terms = import_entry(folder, f"losses:{recipe.terms}", FILE_NAME)
         self._aids: dict[str, Foreign] = {}
         if recipe.stand_in:
             self._aids["features"] = import_entry(folder, f"losses:{recipe.stand_in.value}", FILE_NAME)

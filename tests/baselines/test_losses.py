@@ -92,6 +92,16 @@ def test_perceptual() -> None:
     assert float(found) == pytest.approx(9 * float(((output - image)[:, :2].numpy() ** 2).mean()), rel=1e-5)
 
 
+def test_the_low_light_colour_is_a_direction() -> None:
+    image = torch.full((1, 3, 32, 32), -0.8)
+    colour = loss("msfg-lle", "colour")
+    assert float(colour(image * -1, image)) == pytest.approx(0, abs=1e-6)  # gray, and lighter
+    yellow = torch.ones_like(image)
+    yellow[:, 2] = -1
+    yellow[..., 16:] = 0.5
+    assert float(colour(yellow, image)) == pytest.approx((1 - (2 / 3) ** 0.5) / 2, rel=1e-5)
+
+
 def test_structure_is_the_same_in_the_dark() -> None:
     structure = loss("msfg-lle", "structure")
     image = images(1, 3, 8, 8).repeat_interleave(8, 2).repeat_interleave(8, 3) * 0.5 + 0.25

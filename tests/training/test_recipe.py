@@ -61,7 +61,7 @@ def test_losses_and_settings_are_those_of_the_code(name: str) -> None:
     recipe, known = baseline_recipe(name), functions(code_folder(name) / "losses.py")
     module, _, entry = recipe.entry.partition(":")
     assert entry in functions(code_folder(name) / f"{module}.py")
-    assert "terms" in known
+    assert recipe.terms in known
     for loss in recipe.losses:
         assert loss.name in known
         numbers = {n: d for n, d in known[loss.name].items() if isinstance(d, (int, float))}
@@ -75,11 +75,12 @@ def test_losses_and_settings_are_those_of_the_code(name: str) -> None:
 @pytest.mark.parametrize("name", trainable_baselines())
 def test_the_losses_are_the_terms_that_the_code_gives(name: str) -> None:
     code = (code_folder(name) / "losses.py").read_text(encoding="utf-8")
-    (body,) = (n for n in ast.parse(code).body if isinstance(n, ast.FunctionDef) and n.name == "terms")
+    recipe = baseline_recipe(name)
+    (body,) = (n for n in ast.parse(code).body if isinstance(n, ast.FunctionDef) and n.name == recipe.terms)
     returned = next(n for n in ast.walk(body) if isinstance(n, ast.Return))
     assert isinstance(returned.value, ast.Dict)
     keys = [ast.literal_eval(key) for key in returned.value.keys if key]
-    assert keys == list(baseline_recipe(name).weights())
+    assert keys == list(recipe.weights())
 
 
 @pytest.mark.parametrize("name", PRINTED)
