@@ -154,13 +154,13 @@ def adversarial(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings
 
 
 def test_a_short_adversarial_training_lowers_the_held_out_error(adversarial: Settings) -> None:
-    trained = train(replace(adversarial, steps=18))
-    assert trained.last < 0.9 * trained.first
+    trained = train(replace(adversarial, steps=30))
+    assert trained.last < 0.7 * trained.first
     log = rows(adversarial.out)
     assert [*log[0]] == ["step", "learning_rate", "loss", "held_out_loss", "adversary_loss"]
     assert (log[0]["loss"], log[0]["adversary_loss"]) == ("", "")
     judged = [float(row["adversary_loss"]) for row in log[1:]]
-    assert 0 < judged[-1] < 0.9 * judged[0], "the adversary learns to tell them apart"
+    assert 0 < min(judged) < 0.5 * judged[0], "the adversary learns to tell them apart"
     network = import_entry(baselines_folder() / "msfg-lle", "msfg_lle:build_small", "[network]")().eval()
     network.load_state_dict({n: torch.from_numpy(a) for n, a in load_file(trained.weights).items()})
     # The error of the weights that were written, outputs and references in [0, 1].
