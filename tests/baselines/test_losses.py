@@ -127,6 +127,9 @@ def test_the_low_light_discriminators() -> None:
     image = torch.zeros(1, 3, 256, 256, requires_grad=True)
     said = small(image)
     assert [answer.shape for answer in said] == [(1, 1, 30, 30), (1, 1, 14, 14)]
+    assert [sum(p.numel() for p in one.parameters()) for one in loss("msfg-lle", "small_discriminator")().scales] == [
+        3 * 512 + 32 + 32 * 1024 + 64 + 64 * 2048 + 128 + 128 * 16 + 1
+    ] * 2
     # Without norms, which look at the whole image, an answer hangs on 70×70 px, or 34×34 of the small one.
     for built, side in ((small, 70), (loss("msfg-lle", "small_discriminator")(4), 34)):
         plain = torch.nn.Sequential(*(p for p in built.scales[0] if not isinstance(p, torch.nn.InstanceNorm2d)))
