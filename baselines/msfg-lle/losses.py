@@ -16,6 +16,11 @@ _SLOPE = 0.2
 _SPREAD = 0.02
 _LEVELS = 3
 """Convolutions with stride 2."""
+_SCALES = (2, 4, 8)
+_NEAR = 7
+"""Side of the surroundings."""
+_FLAT = 0.01
+"""Deviation below which an area is flat, of 1."""
 
 
 def terms(
@@ -39,6 +44,23 @@ def terms(
     return {
         "adversarial": adversarial(discriminator(output)),
         "perceptual": perceptual(output, inputs[0], features),
+    }
+
+
+def terms_with_colour(
+    network: nn.Module,
+    inputs: Sequence[torch.Tensor],
+    target: torch.Tensor | None = None,
+    *,
+    features: Callable[[torch.Tensor], torch.Tensor],
+    discriminator: nn.Module,
+) -> dict[str, torch.Tensor]:
+    """Return the losses of `terms` and one that is not the paper's: `colour`."""
+    output = network(*inputs)
+    return {
+        "adversarial": adversarial(discriminator(output)),
+        "perceptual": perceptual(output, inputs[0], features),
+        "colour": colour(output, inputs[0]),
     }
 
 
@@ -74,18 +96,54 @@ def perceptual(
     return (features(output) - features(image)).square().mean()
 
 
+def colour(output: torch.Tensor, image: torch.Tensor, region: int = 16) -> torch.Tensor:
+    """Return how far the directions of regions' colours are from the dark image's, 1 less the angle's cosine: a scalar.
+
+    As the loss of Wang et al. 2019 (underexposed photo enhancement), which takes a reference in the image's place.
+
+    Args:
+        output: enhanced images.
+        image: what they were made of.
+        region: side of a region, px.
+    """
+    one, other = (F.avg_pool2d((found + 1) / 2, region) for found in (output, image))
+    return (1 - F.cosine_similarity(one, other, eps=1e-3)).mean()
+
+
+def structure(image: torch.Tensor) -> torch.Tensor:
+    """Return features that stand in for VGG-16's where its weights are not at hand; nothing in them is learnt.
+
+    Contrast to the surroundings, x less its local mean over its local deviation, in means of 2×2, 4×4 and 8×8 pixels:
+    light and contrast may change, what is lighter than what may not. Finer structure, where noise is, is not looked at.
+
+    Args:
+        image: `(N, 3, H, W)` in [-1, 1], sides multiples of 8.
+
+    Returns:
+        `(N, 9, H / 2, W / 2)`.
+    """
+    found = []
+    for scale in _SCALES:
+        small = F.avg_pool2d((image + 1) / 2, scale)
+        wide = F.pad(small, (_NEAR // 2,) * 4, mode="replicate")
+        mean = F.avg_pool2d(wide, _NEAR, 1)
+        spread = (F.avg_pool2d(wide.square(), _NEAR, 1) - mean.square()).clamp_min(0)
+        found.append((small - mean) / (spread + _FLAT**2).sqrt())
+    return torch.cat([F.interpolate(f, scale_factor=s / _SCALES[0]) for f, s in zip(found, _SCALES, strict=True)], 1)
+
+
 class Patches(nn.Sequential):
     """PatchGAN (Isola et al. 2017): a number for each patch of 70×70 px; 2,764,737 parameters at width 64."""
 
-    def __init__(self, width: int = 64) -> None:
-        """Take the channels after the first convolution."""
-        widths = [3, *(width << level for level in range(_LEVELS + 1)), 1]
+    def __init__(self, width: int = 64, levels: int = _LEVELS) -> None:
+        """Take the channels after the first convolution, and how many convolutions halve the size."""
+        widths = [3, *(width << level for level in range(levels + 1)), 1]
         built: list[nn.Module] = []
         for number, (taken, given) in enumerate(pairwise(widths)):
-            built.append(nn.Conv2d(taken, given, 4, 2 if number < _LEVELS else 1, 1))
-            if 0 < number < _LEVELS + 1:
+            built.append(nn.Conv2d(taken, given, 4, 2 if number < levels else 1, 1))
+            if 0 < number < levels + 1:
                 built.append(nn.InstanceNorm2d(given))
-            if number <= _LEVELS:
+            if number <= levels:
                 built.append(nn.LeakyReLU(_SLOPE))
         super().__init__(*built)
         for layer in built:
@@ -97,10 +155,10 @@ class Patches(nn.Sequential):
 class Discriminators(nn.Module):
     """One for images as they are, and one for images of half the size (Wang et al. 2018, pix2pixHD)."""
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, levels: int = _LEVELS) -> None:
         """See `Patches`."""
         super().__init__()
-        self.scales = nn.ModuleList([Patches(width), Patches(width)])
+        self.scales = nn.ModuleList([Patches(width, levels), Patches(width, levels)])
 
     def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
         """Return what each says to images `(N, 3, H, W)`, H and W at least 64: 1 real, 0 fake, for each patch."""
@@ -111,3 +169,8 @@ class Discriminators(nn.Module):
 def discriminator(width: int = 64) -> nn.Module:
     """Return both untrained discriminators."""
     return Discriminators(width)
+
+
+def small_discriminator(width: int = 32) -> nn.Module:
+    """Return both at half the width, for crops of 64 px: patches of 34×34 px, 167,649 parameters each; untrained."""
+    return Discriminators(width, _LEVELS - 1)

@@ -46,7 +46,10 @@ def _motion(wide: NDArray[np.uint8], random: np.random.RandomState) -> tuple[Ima
 
 
 def _dark(wide: NDArray[np.uint8], random: np.random.RandomState) -> tuple[Image, Image]:
-    return dark.darken(wide, dark.EXPOSURES[random.randint(len(dark.EXPOSURES))], random.randint(1 << 30)), wide
+    exposure, number = dark.EXPOSURES[random.randint(len(dark.EXPOSURES))], random.randint(1 << 30)
+    width = max(dark.SIZE, wide.shape[1])  # light falls off over the photograph, not over a crop of it
+    left = int(random.randint(width - wide.shape[1] + 1))
+    return dark.darken(wide, exposure, number, left=left, width=width), wide
 
 
 def _phone(wide: NDArray[np.uint8], random: np.random.RandomState) -> tuple[Image, Image]:

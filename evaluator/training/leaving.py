@@ -72,6 +72,9 @@ def leave_curve(rows: Rows, title: str, out: Path) -> bool:
     losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     steps = [int(row["step"]) for row in rows]
     losses.plot(steps[1:], [float(row["loss"]) for row in rows[1:]], color="#9aa5b1", label="one batch")
+    if "adversary_loss" in rows[0]:
+        judged = [float(row["adversary_loss"]) for row in rows[1:]]
+        losses.plot(steps[1:], judged, color="#c98a2b", label="one batch, the adversary")
     losses.plot(steps, [float(row["held_out_loss"]) for row in rows], color="#1f5fa8", label="held-out photographs")
     losses.set(title=title, ylabel="loss", yscale="log")
     losses.legend()

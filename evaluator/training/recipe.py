@@ -133,8 +133,14 @@ class Recipe(_Strict):
 
     entry: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*:[a-z_][a-z0-9_]*$")]
     """`module:function`: what is trained, where weights can change."""
+    terms: Name = "terms"
+    """The function in losses.py that gives the losses."""
     features: Value[str] | None = None
     """What a loss compares features of: a network whose weights do not ship."""
+    stand_in: Value[Name] | None = None
+    """The function in losses.py that gives features in their place; without it there is no training."""
+    held_out: Value[Literal["losses", "absolute_error"]] | None = None
+    """Which held-out loss has to fall: the sum of the losses, also if left out, or the outputs' error."""
     optimiser: Optimiser
     schedule: Schedule
     data: Data
@@ -149,6 +155,10 @@ class Recipe(_Strict):
             raise ValueError("names a loss twice")
         if len({frozenset(loss.others) for loss in self.losses}) > 1:
             raise ValueError("has weights of another setting for some losses only")
+        if self.stand_in and not self.features:
+            raise ValueError("has a stand_in for features that it does not name")
+        if self.adversary and not (self.held_out and self.held_out.value == "absolute_error"):
+            raise ValueError('with an adversary takes held_out = "absolute_error": what it says is no measure')
         return self
 
     def weights(self, setting: str = "") -> dict[str, float]:

@@ -75,7 +75,7 @@ def _photograph(file: Path) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pairs, `(N, H, W, 3)` float32: in [0, 1], or linear light where white is 1."""
+    """Pairs, or inputs and other scenes; `(N, H, W, 3)` float32: in [0, 1], or linear light where white is 1."""
 
     inputs: NDArray[np.float32]
     targets: NDArray[np.float32]
@@ -90,20 +90,33 @@ class Sampler:
     crop: int
     augmentations: tuple[str, ...]
     seed: int
+    unpaired: bool = False
+    """Whether targets that are drawn show other photographs than the inputs."""
 
     def draw(self, images: Sequence[NDArray[np.uint8]], step: int) -> Batch:
-        """Return the batch of a step: the same for the same seed, step and images."""
+        """Return the batch of a step: the same for the same seed, step and images.
+
+        Unpaired, the photographs are parted by chance at each step: one half gives the inputs, the other the targets.
+        """
         random = np.random.RandomState([self.seed, 0, step])
-        return self._made([self._cut(images[random.randint(len(images))], random) for _ in range(self.batch)], random)
+        if not self.unpaired:
+            return self._drawn(images, random)
+        order, half = random.permutation(len(images)), len(images) // 2
+        parts = [[images[number] for number in part] for part in (order[:half], order[half:])]
+        pairs, others = (self._drawn(part, random) for part in parts)
+        return Batch(pairs.inputs, others.targets)
 
     def fixed(self, images: Sequence[NDArray[np.uint8]]) -> list[Batch]:
-        """Return batches of one crop from the middle of each image, degraded the same way at every call."""
+        """Return pairs of one crop from the middle of each image, degraded the same way at every call."""
         side, found = self.crop + 2 * self.degradation.margin, []
         for number, image in enumerate(images):
             top, left = ((length - side) // 2 for length in image.shape[:2])
             random = np.random.RandomState([self.seed, 1, number])
             found.append(self._made([image[top : top + side, left : left + side]], random))
         return found
+
+    def _drawn(self, images: Sequence[NDArray[np.uint8]], random: np.random.RandomState) -> Batch:
+        return self._made([self._cut(images[random.randint(len(images))], random) for _ in range(self.batch)], random)
 
     def _cut(self, image: NDArray[np.uint8], random: np.random.RandomState) -> NDArray[np.uint8]:
         side = self.crop + 2 * self.degradation.margin

@@ -9,21 +9,27 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.ingest import Manifest, baseline_manifest, code_folder
 from evaluator.runners.models.problem import keras_on
 from evaluator.runners.models.python import import_entry
 from evaluator.tasks import Task
+from evaluator.training.adversary import Adversary
 from evaluator.training.degradations import degradation_of
 from evaluator.training.leaving import WEIGHTS, leave_curve, leave_record, leave_submission
-from evaluator.training.recipe import FILE_NAME, Recipe, Schedule, baseline_recipe, recipe_file
+from evaluator.training.optimisers import optimiser_of, scheduler_of
+from evaluator.training.recipe import FILE_NAME, Recipe, baseline_recipe, recipe_file
 from evaluator.training.sampling import Batch, Photographs, Sampler
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"
@@ -117,7 +123,14 @@ def train(settings: Settings, report: Report = lambda step, steps: None) -> Trai
         )
     _folder(settings)
     photographs = Photographs(settings.photographs, crop + 2 * degradation.margin)
-    sampler = Sampler(degradation, batch, crop, recipe.data.augmentations.value, settings.seed)
+    sampler = Sampler(
+        degradation,
+        batch,
+        crop,
+        recipe.data.augmentations.value,
+        settings.seed,
+        unpaired=recipe.data.pairs.value == "unpaired",
+    )
     run = _Run(settings, recipe, manifest, sampler, photographs)
     if settings.resume:
         run.load()
@@ -130,9 +143,11 @@ def train(settings: Settings, report: Report = lambda step, steps: None) -> Trai
 
 
 def _trainable(name: str, recipe: Recipe, manifest: Manifest) -> None:
-    if recipe.adversary or recipe.features:
-        missing = "features of networks that do not ship" if recipe.features else "an adversary"
-        raise EvaluatorError(f"{name} cannot be trained by this command: its losses need {missing}.")
+    if recipe.features and recipe.stand_in is None:
+        raise EvaluatorError(
+            f"{name} cannot be trained by this command: its losses compare features of {recipe.features.value}, "
+            "whose weights do not ship, and its recipe names no stand_in."
+        )
     if manifest.model is None or len(manifest.model.inputs) > 1:
         raise EvaluatorError(f"{name} cannot be trained by this command: it takes more than one image.")
 
@@ -162,8 +177,18 @@ class _Run:
         self._weights = recipe.weights()
         folder = code_folder(settings.baseline)
         self._network = _built(folder, recipe.entry, self._model.layout == "NHWC", settings).to(settings.device)
-        self._terms = import_entry(folder, "losses:terms", FILE_NAME)
-        self._optimiser = _optimiser(self._torch, recipe, self._parameters())
+        self._terms = import_entry(folder, f"losses:{recipe.terms}", FILE_NAME)
+        self._aids: dict[str, Foreign] = {}
+        if recipe.stand_in:
+            self._aids["features"] = import_entry(folder, f"losses:{recipe.stand_in.value}", FILE_NAME)
+        self._adversary: Adversary | None = None
+        if recipe.adversary:
+            says = recipe.adversary
+            self._adversary = Adversary(self._torch, folder, says, seed=settings.seed, device=settings.device)
+            self._aids["discriminator"] = self._adversary
+        self._columns = (*_COLUMNS, *(["adversary_loss"] if self._adversary else []))
+        self._by_error = recipe.held_out is not None and recipe.held_out.value == "absolute_error"
+        self._optimiser = optimiser_of(self._torch, recipe.optimiser, self._parameters())
         self._clip = recipe.optimiser.clip.value if recipe.optimiser.clip else None
         epoch = recipe.data.epoch
         self._epoch = epoch.value if epoch else -(-len(self._training) // sampler.batch)
@@ -173,7 +198,9 @@ class _Run:
         patience = recipe.length.patience
         self._patience = settings.patience or (patience.value if patience else 0)
         self._best: dict[str, Foreign] = {}
-        self._schedule = _scheduler(self._torch, recipe.schedule, self._optimiser, -(-self.steps // self._epoch))
+        optimisers = [self._optimiser, *([self._adversary.optimiser] if self._adversary else [])]
+        falls = -(-self.steps // self._epoch)
+        self._schedules = [scheduler_of(self._torch, recipe.schedule, changed, falls) for changed in optimisers]
         self._rows: list[dict[str, float | int | str]] = []
         recorded = recipe_file(settings.baseline).read_bytes()
         self._same = {
@@ -197,7 +224,7 @@ class _Run:
     def begin(self) -> float:
         """Take the held-out loss before the first step, unless the log has it; return it."""
         if not self._rows:
-            self._note(loss=None, held_out=self.held_out_loss())
+            self._note(self.held_out_loss())
             self._save()
         return float(self._rows[0]["held_out_loss"])
 
@@ -214,23 +241,26 @@ class _Run:
         if self._clip is not None:
             self._torch.nn.utils.clip_grad_norm_(self._parameters(), self._clip)
         self._optimiser.step()
+        losses = [value, *([self._adversary.learn(self._tensor(batch.targets))] if self._adversary else [])]
         self.step += 1
         if self.step % self._epoch == 0:
             held_out = self.held_out_loss()
-            self._note(loss=value, held_out=held_out)
-            # Of all schedules only this one looks at the loss.
-            plateau = isinstance(self._schedule, self._torch.optim.lr_scheduler.ReduceLROnPlateau)
-            self._schedule.step(*([held_out] if plateau else []))
+            self._note(held_out, losses)
+            for schedule in self._schedules:
+                # Of all schedules only this one looks at the loss.
+                plateau = isinstance(schedule, self._torch.optim.lr_scheduler.ReduceLROnPlateau)
+                schedule.step(*([held_out] if plateau else []))
             self._save()
         elif self.step == self.steps:
-            self._note(loss=value, held_out=self.held_out_loss())
+            self._note(self.held_out_loss(), losses)
             self._save()
 
     def held_out_loss(self) -> float:
-        """Return the mean loss of the held-out photographs."""
+        """Return the mean loss of the held-out photographs, or their mean error where the recipe says so."""
         self._network.eval()
+        measured = self._error if self._by_error else self._loss
         with self._torch.no_grad():
-            losses = [float(self._loss(batch)) for batch in self._held_out]
+            losses = [float(measured(batch)) for batch in self._held_out]
         return sum(losses) / len(losses)
 
     def finish(self, first: float) -> Trained:
@@ -277,7 +307,10 @@ class _Run:
             raise EvaluatorError(f"{file} is of another training.", findings)
         self._network.load_state_dict(found["network"])
         self._optimiser.load_state_dict(found["optimiser"])
-        self._schedule.load_state_dict(found["schedule"])
+        for schedule, state in zip(self._schedules, found["schedules"], strict=True):
+            schedule.load_state_dict(state)
+        if self._adversary:
+            self._adversary.load(found["adversary"])
         self.step, self._rows, self._best = int(found["step"]), json.loads(found["rows"]), found["best"]
 
     def _save(self) -> None:
@@ -285,7 +318,8 @@ class _Run:
         state = {
             "network": self._network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
-            "schedule": self._schedule.state_dict(),
+            "schedules": [schedule.state_dict() for schedule in self._schedules],
+            "adversary": self._adversary.state() if self._adversary else None,
             "step": self.step,
             "rows": json.dumps(self._rows),
             "same": json.dumps(self._same),
@@ -295,26 +329,37 @@ class _Run:
         self._torch.save(state, partial)
         partial.replace(out / CHECKPOINT)
         with (out / LOG).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+            writer = csv.DictWriter(file, self._columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self._rows)
 
-    def _note(self, *, loss: float | None, held_out: float) -> None:
+    def _note(self, held_out: float, losses: Sequence[float] = ()) -> None:
+        """Log the losses of the step that was done, if one was: the network's, and its adversary's."""
         rate = self._optimiser.param_groups[0]["lr"]
         if held_out <= min((float(row["held_out_loss"]) for row in self._rows), default=math.inf):
             self._best = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
-        values = (self.step, rate, "" if loss is None else loss, held_out)
-        self._rows.append(dict(zip(_COLUMNS, values, strict=True)))
+        loss, *others = losses or [math.nan] * (len(self._columns) - len(_COLUMNS) + 1)
+        values = (self.step, rate, loss, held_out, *others)
+        self._rows.append({n: "" if math.isnan(v) else v for n, v in zip(self._columns, values, strict=True)})
 
     def _loss(self, batch: Batch) -> Foreign:
-        black, white = self._model.range
-        tensors = []
-        for array in (batch.inputs, batch.targets):
-            tensor = self._torch.from_numpy(array).to(self._settings.device) * (white - black) + black
-            tensors.append(tensor if self._model.layout == "NHWC" else tensor.permute(0, 3, 1, 2).contiguous())
+        inputs, target = self._tensor(batch.inputs), self._tensor(batch.targets)
         with _on(self._settings.device):
-            terms: Mapping[str, Foreign] = self._terms(self._network, [tensors[0]], tensors[1])
+            terms: Mapping[str, Foreign] = self._terms(self._network, [inputs], target, **self._aids)
         return sum(self._weights[name] * term for name, term in terms.items())
+
+    def _error(self, batch: Batch) -> Foreign:
+        """Return the mean absolute error of outputs, of 1."""
+        black, white = self._model.range
+        with _on(self._settings.device):
+            output = self._network(self._tensor(batch.inputs)).clamp(black, white)
+        return (output - self._tensor(batch.targets)).abs().mean() / (white - black)
+
+    def _tensor(self, array: NDArray[np.float32]) -> Foreign:
+        """Return images as the network takes them."""
+        black, white = self._model.range
+        tensor = self._torch.from_numpy(array).to(self._settings.device) * (white - black) + black
+        return tensor if self._model.layout == "NHWC" else tensor.permute(0, 3, 1, 2).contiguous()
 
     def _parameters(self) -> list[Foreign]:
         return [parameter for parameter in self._network.parameters() if parameter.requires_grad]
@@ -359,34 +404,3 @@ def _on(device: str) -> AbstractContextManager[object]:
     """Have Keras make its tensors on a device, where it is loaded: by itself it takes CUDA wherever there is any."""
     keras: Foreign = sys.modules.get("keras")
     return nullcontext() if keras is None or keras.backend.backend() != "torch" else keras.device(device)
-
-
-def _optimiser(torch: Foreign, recipe: Recipe, parameters: list[Foreign]) -> Foreign:
-    says = recipe.optimiser
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[says.name.value]
-    decay = says.weight_decay.value
-    return kind(parameters, lr=says.learning_rate.value, betas=says.betas.value, weight_decay=decay)
-
-
-def _scheduler(torch: Foreign, says: Schedule, optimiser: Foreign, epochs: int) -> Foreign:
-    """Return what sets the learning rate, to be called after each epoch."""
-    schedulers = torch.optim.lr_scheduler
-    kind, start = says.kind.value, says.start.value if says.start else 0
-    factor = says.factor.value if says.factor else 1.0
-    if kind == "plateau":
-        assert says.patience is not None  # noqa: S101 - the recipe's own check
-        assert says.least is not None  # noqa: S101
-        # torch waits for one epoch more than it is told.
-        return schedulers.ReduceLROnPlateau(
-            optimiser, factor=factor, patience=says.patience.value - 1, threshold=0, min_lr=says.least.value
-        )
-    if kind == "step":
-        return schedulers.LambdaLR(optimiser, lambda epoch: factor if epoch >= start else 1.0)
-    if kind == "linear":
-        return schedulers.LambdaLR(optimiser, lambda epoch: min(1.0, (epochs - epoch) / max(1, epochs - start)))
-    if kind == "cosine":
-        assert says.least is not None  # noqa: S101
-        floor, last = says.least.value / optimiser.defaults["lr"], max(1, epochs - 1)
-        half = (1 - floor) / 2
-        return schedulers.LambdaLR(optimiser, lambda epoch: floor + half * (1 + math.cos(math.pi * epoch / last)))
-    return schedulers.LambdaLR(optimiser, lambda epoch: 1.0)

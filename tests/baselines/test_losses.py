@@ -92,6 +92,33 @@ def test_perceptual() -> None:
     assert float(found) == pytest.approx(9 * float(((output - image)[:, :2].numpy() ** 2).mean()), rel=1e-5)
 
 
+def test_the_low_light_colour_is_a_direction() -> None:
+    image = torch.full((1, 3, 32, 32), -0.8)
+    colour = loss("msfg-lle", "colour")
+    assert float(colour(image * -1, image)) == pytest.approx(0, abs=1e-6)  # gray, and lighter
+    yellow = torch.ones_like(image)
+    yellow[:, 2] = -1
+    yellow[..., 16:] = 0.5
+    assert float(colour(yellow, image)) == pytest.approx((1 - (2 / 3) ** 0.5) / 2, rel=1e-5)
+
+
+def test_structure_is_the_same_in_the_dark() -> None:
+    structure = loss("msfg-lle", "structure")
+    image = images(1, 3, 8, 8).repeat_interleave(8, 2).repeat_interleave(8, 3) * 0.5 + 0.25
+    found = structure(image * 2 - 1)
+    assert found.shape == (1, 9, 32, 32)
+    dark, other = structure(image * 0.3 * 2 - 1), structure(image.flip(1) * 2 - 1)
+    assert float((found - dark).abs().mean()) < 0.05
+    assert float((found - other).abs().mean()) > 0.5
+    # By hand, in the middle: contrast of one mean of 4×4 to the 7×7 around it.
+    small = image[0, 1].numpy().astype(float).reshape(16, 4, 16, 4).mean((1, 3))
+    around = small[5:12, 4:11]
+    wanted = (small[8, 7] - around.mean()) / np.hypot(around.std(), 0.01)
+    assert float(found[0, 3 + 1, 16, 14]) == pytest.approx(wanted, rel=1e-3)
+    flat = structure(torch.zeros(1, 3, 64, 64))
+    assert float(flat.abs().max()) < 1e-3
+
+
 def test_the_low_light_discriminators() -> None:
     both = loss("msfg-lle", "discriminator")()
     # Counted on pix2pix's code (CycleGAN's discriminator): biases everywhere, a norm without parameters.
@@ -100,12 +127,17 @@ def test_the_low_light_discriminators() -> None:
     image = torch.zeros(1, 3, 256, 256, requires_grad=True)
     said = small(image)
     assert [answer.shape for answer in said] == [(1, 1, 30, 30), (1, 1, 14, 14)]
-    # Without norms, which look at the whole image, an answer hangs on 70×70 px.
-    plain = torch.nn.Sequential(*(p for p in small.scales[0] if not isinstance(p, torch.nn.InstanceNorm2d)))
-    plain(image)[0, 0, 15, 15].backward()
-    assert image.grad is not None
-    seen = image.grad[0].abs().sum(0).nonzero()
-    assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [70, 70]
+    assert [sum(p.numel() for p in one.parameters()) for one in loss("msfg-lle", "small_discriminator")().scales] == [
+        3 * 512 + 32 + 32 * 1024 + 64 + 64 * 2048 + 128 + 128 * 16 + 1
+    ] * 2
+    # Without norms, which look at the whole image, an answer hangs on 70×70 px, or 34×34 of the small one.
+    for built, side in ((small, 70), (loss("msfg-lle", "small_discriminator")(4), 34)):
+        plain = torch.nn.Sequential(*(p for p in built.scales[0] if not isinstance(p, torch.nn.InstanceNorm2d)))
+        image.grad = None
+        plain(image)[0, 0, 15, 15].backward()
+        assert image.grad is not None
+        seen = image.grad[0].abs().sum(0).nonzero()
+        assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [side, side]
 
 
 def test_zero_dces_smoothness() -> None:

@@ -44,7 +44,7 @@ def functions(file: Path) -> dict[str, dict[str, Any]]:
 def test_which_baselines_have_one() -> None:
     own = {"dncnn", "fast-dped", "k3dn", "lpienet", "msfg-lle", "unet", "zero-dce"}
     others = {name for name in baseline_names() if baseline_manifest(name).baseline.code_of in own}
-    assert {"lpienet-l", "k3dn-tiny", "lpienet-sidd", "unet-sidd"} <= others
+    assert {"lpienet-l", "k3dn-tiny", "lpienet-sidd", "unet-sidd", "msfg-lle-low-light"} <= others
     assert set(trainable_baselines()) == own | others
 
 
@@ -61,23 +61,26 @@ def test_losses_and_settings_are_those_of_the_code(name: str) -> None:
     recipe, known = baseline_recipe(name), functions(code_folder(name) / "losses.py")
     module, _, entry = recipe.entry.partition(":")
     assert entry in functions(code_folder(name) / f"{module}.py")
-    assert "terms" in known
+    assert recipe.terms in known
     for loss in recipe.losses:
         assert loss.name in known
         numbers = {n: d for n, d in known[loss.name].items() if isinstance(d, (int, float))}
         assert {n: v.value for n, v in loss.settings.items()} == numbers
     if recipe.adversary:
         assert {recipe.adversary.name, recipe.adversary.loss} <= known.keys()
+    if recipe.stand_in:
+        assert recipe.stand_in.value in known
 
 
 @pytest.mark.parametrize("name", trainable_baselines())
 def test_the_losses_are_the_terms_that_the_code_gives(name: str) -> None:
     code = (code_folder(name) / "losses.py").read_text(encoding="utf-8")
-    (body,) = (n for n in ast.parse(code).body if isinstance(n, ast.FunctionDef) and n.name == "terms")
+    recipe = baseline_recipe(name)
+    (body,) = (n for n in ast.parse(code).body if isinstance(n, ast.FunctionDef) and n.name == recipe.terms)
     returned = next(n for n in ast.walk(body) if isinstance(n, ast.Return))
     assert isinstance(returned.value, ast.Dict)
     keys = [ast.literal_eval(key) for key in returned.value.keys if key]
-    assert keys == list(baseline_recipe(name).weights())
+    assert keys == list(recipe.weights())
 
 
 @pytest.mark.parametrize("name", PRINTED)
@@ -118,8 +121,8 @@ def _plain(found: re.Match[str]) -> str:
     return f"{float(f'{found[1]}e-' + str('⁰¹²³⁴⁵⁶⁷⁸⁹'.index(found[2]))):g}"
 
 
-def changed(old: str, new: str) -> list[str]:
-    text = (baselines_folder() / "lpienet" / FILE_NAME).read_text(encoding="utf-8")
+def changed(old: str, new: str, name: str = "lpienet") -> list[str]:
+    text = (baselines_folder() / name / FILE_NAME).read_text(encoding="utf-8")
     assert old in text
     recipe, findings = parse_toml(Recipe, text.replace(old, new, 1).encode(), FILE_NAME, "recipe")
     assert (recipe is None) == bool(findings)
@@ -141,6 +144,17 @@ def changed(old: str, new: str) -> list[str]:
 )
 def test_what_is_wrong_is_said(old: str, new: str, said: str) -> None:
     assert any(said in line for line in changed(old, new)), changed(old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('held_out = { value = "absolute_error"', 'held_out = { value = "losses"', "an adversary takes held_out"),
+        ("features = {", "# features = {", "a stand_in for features that it does not name"),
+    ],
+)
+def test_what_is_wrong_with_an_adversary_is_said(old: str, new: str, said: str) -> None:
+    assert any(said in line for line in changed(old, new, "msfg-lle-low-light"))
 
 
 def test_a_damaged_recipe_and_a_missing_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from evaluator.findings import EvaluatorError
 from evaluator.images import encode_png
 from evaluator.tasks import load_task
-from evaluator.tasks.mini import display, motion, noise, phone
+from evaluator.tasks.mini import dark, display, motion, noise, phone
 from evaluator.tasks.mini.light import srgb_to_linear
 from evaluator.tasks.mini.photographs import crops
 from evaluator.training.degradations import DEGRADATIONS, Degradation, degradation_of
@@ -86,6 +86,21 @@ def test_inputs_and_targets_show_the_same_place() -> None:
     assert np.array_equal(sampler.fixed([image])[0].targets[0], image[20:44, 28:52] / np.float32(255))
 
 
+def test_unpaired_targets_show_other_photographs_than_the_inputs() -> None:
+    levels = [np.full((32, 32, 3), 20 * number, np.uint8) for number in range(5)]
+    sampler = Sampler(Degradation(0, lambda wide, random: (wide, wide)), 4, 16, (), 1, unpaired=True)
+    seen = set()
+    for step in range(40):
+        batch, again = sampler.draw(levels, step), sampler.draw(levels, step)
+        inputs, targets = (set(np.rint(part[:, 0, 0, 0] * 255)) for part in (batch.inputs, batch.targets))
+        assert not inputs & targets
+        assert np.array_equal(batch.targets, again.targets)
+        seen |= {*inputs, *(-level for level in targets if level)}
+    assert len(seen) == 9, "each photograph gives inputs and targets in turn"
+    (held,) = sampler.fixed(levels[1:2])
+    assert np.array_equal(held.inputs, held.targets)
+
+
 def test_augmentations_turn_and_flip() -> None:
     image = np.zeros((24, 24, 3), np.uint8)
     image[:12, :4] = 255  # no two of its eight orientations are the same
@@ -143,6 +158,16 @@ def test_the_mini_splits_photographs_are_degraded_about_as_the_mini_split(
     wide = list(crops(margin).values())[: len(made)]
     found = [degradation.degrade(np.ascontiguousarray(image), random) for image in wide for _ in range(3)]
     assert psnr(found) == pytest.approx(psnr([(m.inputs["input"], m.reference) for m in made]), abs=1)
+
+
+def test_light_falls_off_over_a_photograph_and_not_over_a_crop_of_it() -> None:
+    gray = np.full((16, 384, 3), 200, np.uint8)
+    whole = dark.darken(gray, 4, 6).astype(int)
+    part = dark.darken(gray[:, 100:148], 4, 6, left=100, width=384).astype(int)
+    assert np.abs(part.mean((0, 2)) - whole[:, 100:148].mean((0, 2))).max() < 2  # the noise is another
+    one, _ = degradation_of(load_task("low-light")).degrade(gray[:, :48], np.random.RandomState(1))
+    columns = one.mean((0, 2))
+    assert 0 < abs(columns[:8].mean() - columns[-8:].mean()) < 0.2 * columns.mean()
 
 
 def test_tasks_that_photographs_cannot_be_degraded_for() -> None:

@@ -21,9 +21,10 @@ from evaluator.tasks import load_task
 from evaluator.training import Settings, baseline_recipe, train
 from evaluator.training.degradations import degradation_of
 from evaluator.training.leaving import CURVE, RECORD, WEIGHTS
-from evaluator.training.recipe import Schedule
+from evaluator.training.optimisers import scheduler_of
+from evaluator.training.recipe import Schedule, Value
 from evaluator.training.sampling import Photographs, Sampler
-from evaluator.training.trainer import CHECKPOINT, LOG, _scheduler
+from evaluator.training.trainer import CHECKPOINT, LOG
 from support import Run
 
 torch = pytest.importorskip("torch", reason="torch is an optional dependency")
@@ -140,8 +141,49 @@ class Stopped(Exception):
     """A run is interrupted."""
 
 
+@pytest.fixture
+def adversarial(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A small unpaired training with an adversary: an epoch has three steps, and rates are high."""
+    name = "msfg-lle-low-light"
+    recipe = baseline_recipe(name)
+    three = recipe.data.model_copy(update={"epoch": Value[int](value=3, source="choice")})
+    fast = {"learning_rate": Value[float](value=3e-3, source="choice")}
+    update = {"data": three, "optimiser": recipe.optimiser.model_copy(update=fast)}
+    monkeypatch.setattr("evaluator.training.trainer.baseline_recipe", lambda name: recipe.model_copy(update=update))
+    return replace(settings, baseline=name, task=load_task("low-light"), batch=2, crop=64, threads=1)
+
+
+def test_a_short_adversarial_training_lowers_the_held_out_error(adversarial: Settings) -> None:
+    trained = train(replace(adversarial, steps=30))
+    assert trained.last < 0.7 * trained.first
+    log = rows(adversarial.out)
+    assert [*log[0]] == ["step", "learning_rate", "loss", "held_out_loss", "adversary_loss"]
+    assert (log[0]["loss"], log[0]["adversary_loss"]) == ("", "")
+    judged = [float(row["adversary_loss"]) for row in log[1:]]
+    assert 0 < min(judged) < 0.5 * judged[0], "the adversary learns to tell them apart"
+    network = import_entry(baselines_folder() / "msfg-lle", "msfg_lle:build_small", "[network]")().eval()
+    network.load_state_dict({n: torch.from_numpy(a) for n, a in load_file(trained.weights).items()})
+    # The error of the weights that were written, outputs and references in [0, 1].
+    errors = []
+    sampler = Sampler(degradation_of(adversarial.task), 2, 64, (), adversarial.seed)
+    for pair in sampler.fixed(Photographs(adversarial.photographs, 64).held_out):
+        with torch.no_grad():
+            output = network(torch.from_numpy(pair.inputs).permute(0, 3, 1, 2) * 2 - 1).permute(0, 2, 3, 1).numpy()
+        errors.append(np.abs(np.clip((output + 1) / 2, 0, 1) - pair.targets).mean())
+    assert trained.last == pytest.approx(np.mean(errors), rel=1e-4)
+
+
+@pytest.mark.parametrize("at", [4, 6])
+def test_an_adversarial_training_goes_on_exactly(adversarial: Settings, tmp_path: Path, at: int) -> None:
+    goes_on_exactly(adversarial, tmp_path, at)
+
+
 @pytest.mark.parametrize("at", [4, 5, 6])
 def test_a_training_goes_on_exactly(settings: Settings, tmp_path: Path, at: int) -> None:
+    goes_on_exactly(settings, tmp_path, at)
+
+
+def goes_on_exactly(settings: Settings, tmp_path: Path, at: int) -> None:
     whole = train(settings)
 
     def report(step: int, steps: int) -> None:
@@ -189,7 +231,12 @@ def test_folders(settings: Settings, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("baseline", "said"),
-    [("fast-dped", "features"), ("msfg-lle", "features"), ("k3dn", "more than one image"), ("tv", "no recipe")],
+    [
+        ("fast-dped", "of VGG-19, relu5_4"),
+        ("msfg-lle", "of VGG-16, conv5_1, .* no stand_in"),
+        ("k3dn", "more than one image"),
+        ("tv", "no recipe"),
+    ],
 )
 def test_what_cannot_be_trained(settings: Settings, baseline: str, said: str) -> None:
     with pytest.raises(EvaluatorError, match=said):
@@ -222,7 +269,7 @@ def schedule(kind: str, **values: Any) -> Schedule:
 )
 def test_schedules(says: Schedule, losses: list[float], rates: list[float]) -> None:
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    scheduler = _scheduler(torch, says, optimiser, 6)
+    scheduler = scheduler_of(torch, says, optimiser, 6)
     found = []
     for loss in losses:
         optimiser.step()

@@ -17,7 +17,8 @@ EXPOSURES = (4, 8, 16)
 _FALL = 4
 """At the dark side it is divided by this once more."""
 _NOISE = (1.5e-4, 4e-7)
-_SIZE = 384
+SIZE = 384
+"""Side of the photographs, px."""
 _CORNERS = {
     "astronaut": ((0, 0), (0, 128), (128, 0), (128, 128)),
     "motorcycle_left": ((0, 0), (0, 357), (116, 0), (116, 357)),
@@ -45,16 +46,20 @@ _BOXES = {
 _SEED = 20210930
 
 
-def darken(clean: NDArray[np.uint8], exposure: int, number: int) -> NDArray[np.uint8]:
+def darken(
+    clean: NDArray[np.uint8], exposure: int, number: int, *, left: int = 0, width: int | None = None
+) -> NDArray[np.uint8]:
     """Return a photograph as taken with too little light: y = γ(C(x / exposure · fall-off + n)), 8 bit.
 
     Args:
         clean: `(H, W, 3)` sRGB.
         exposure: what the light is divided by.
         number: seeds the noise; the light falls off to the right, and in every second picture to the left.
+        left: where the photograph begins that `clean` is cut out of, px before it.
+        width: that photograph's; clean's own if None.
     """
-    width = clean.shape[1]
-    along = np.arange(width, dtype=np.int64)[:: -1 if number % 2 else 1]
+    width = width or clean.shape[1]
+    along = np.arange(width, dtype=np.int64)[:: -1 if number % 2 else 1][left : left + clean.shape[1]]
     # From 1 to 1 / _FALL, straight.
     fall = (_FALL * (width - 1) - along * (_FALL - 1))[None, :, None]
     light = divided(to_light(clean) * fall, exposure * _FALL * (width - 1))
@@ -67,7 +72,7 @@ def generate() -> Iterator[Made]:
     for name, corners in _CORNERS.items():
         whole = photograph(name)
         for place, (row, column) in enumerate(corners):
-            crop = whole[row : row + _SIZE, column : column + _SIZE]
+            crop = whole[row : row + SIZE, column : column + SIZE]
             dark = darken(crop, EXPOSURES[number % len(EXPOSURES)], number)
             yield Made(f"{name.replace('_', '-')}-{place}", {"input": dark}, None)
             number += 1

@@ -77,6 +77,26 @@ def test_the_low_light_generator_is_counted_apart_from_the_frozen_features() -> 
     assert sum(p.numel() for p in whole.attention.parameters()) == 9_995_072
 
 
+def test_the_small_low_light_network_has_a_quarter_of_the_channels_and_no_vgg() -> None:
+    small = built("msfg-lle.msfg_lle:build_small")
+    widths, counted, taken = (8, 16, 32, 64, 128), 0, 4
+    for given in widths:  # down: two convolutions each, and their norms
+        counted += 9 * given * (taken + given) + 6 * given
+        taken = given
+    for given in widths[-2::-1]:  # up: one to halve the channels, then two
+        counted += 9 * 2 * given * given + given + 9 * given * 3 * given + 6 * given
+    counted += -2 * 8 + 8 * 3 + 3  # the last norm is left out
+    assert sum(p.numel() for p in small.parameters()) == counted
+    assert all(name.startswith("generator.") for name in small.state_dict())
+    gradients, image = small.attention.gradients, torch.full((1, 3, 64, 64), 0.5)
+    assert float(gradients(image).max()) == 0
+    image[..., 40:] = 0.1
+    found = gradients(image)
+    assert found.shape == (1, 3, 4, 4)
+    assert float(found[..., 2].min()) > 0 == float(found[..., 0].max())
+    assert torch.allclose(gradients(image * 0.5), found, rtol=0.2)  # as strong in half the light
+
+
 def test_the_low_light_map_is_high_where_an_image_is_dark() -> None:
     attention = built("msfg-lle.msfg_lle:build").attention.eval()
     image = torch.full((1, 3, 32, 32), -1.0)
