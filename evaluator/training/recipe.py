@@ -196,4 +196,7 @@ def baseline_recipe(name: str) -> Recipe:
     network = baseline_manifest(name).network
     if network is None or file.parent.name == name:
         return recipe
-    return recipe.model_copy(update={"entry": network.entry})  # at another size
+    # At another size; where weights can change under another name, by the same ending.
+    code = baseline_manifest(file.parent.name).network
+    trained = recipe.entry.removeprefix(code.entry) if code is not None and recipe.entry.startswith(code.entry) else ""
+    return recipe.model_copy(update={"entry": network.entry + trained})

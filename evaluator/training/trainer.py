@@ -106,8 +106,8 @@ def train(settings: Settings, report: Report = lambda step, steps: None) -> Trai
             checkpoint is of another training.
     """
     recipe, manifest = baseline_recipe(settings.baseline), baseline_manifest(settings.baseline)
-    _trainable(settings.baseline, recipe, manifest)
     degradation = degradation_of(settings.task)
+    _trainable(settings, recipe, manifest, degradation.inputs)
     batch, crop = settings.batch or recipe.data.batch.value, settings.crop or recipe.data.crop.value
     assert manifest.model is not None  # noqa: S101 - looked at before
     if crop % manifest.model.size_multiple:
@@ -129,12 +129,18 @@ def train(settings: Settings, report: Report = lambda step, steps: None) -> Trai
     return run.finish(first)
 
 
-def _trainable(name: str, recipe: Recipe, manifest: Manifest) -> None:
+def _trainable(settings: Settings, recipe: Recipe, manifest: Manifest, given: tuple[str, ...]) -> None:
+    name = settings.baseline
     if recipe.adversary or recipe.features:
         missing = "features of networks that do not ship" if recipe.features else "an adversary"
         raise EvaluatorError(f"{name} cannot be trained by this command: its losses need {missing}.")
-    if manifest.model is None or len(manifest.model.inputs) > 1:
-        raise EvaluatorError(f"{name} cannot be trained by this command: it takes more than one image.")
+    assert manifest.model is not None  # noqa: S101 - a baseline with a recipe is a network
+    taken = manifest.model.inputs
+    if taken != given:
+        raise EvaluatorError(
+            f"{name} cannot be trained for {settings.task.id}: it takes {', '.join(taken)}, "
+            f"and the task's mini split gives {', '.join(given)}."
+        )
 
 
 def _folder(settings: Settings) -> None:
@@ -238,6 +244,8 @@ class _Run:
         from safetensors.numpy import save_file
 
         self._network.load_state_dict(self._best)
+        if hasattr(self._network, "freeze"):  # what is only needed while it is trained does not ship
+            self._network.freeze()
         # By the names that a submission's weights are read by.
         if self._model.layout == "NHWC":
             arrays = {weight.path: weight.numpy() for weight in self._network.weights}
@@ -309,11 +317,11 @@ class _Run:
     def _loss(self, batch: Batch) -> Foreign:
         black, white = self._model.range
         tensors = []
-        for array in (batch.inputs, batch.targets):
+        for array in (*batch.inputs, batch.targets):
             tensor = self._torch.from_numpy(array).to(self._settings.device) * (white - black) + black
             tensors.append(tensor if self._model.layout == "NHWC" else tensor.permute(0, 3, 1, 2).contiguous())
         with _on(self._settings.device):
-            terms: Mapping[str, Foreign] = self._terms(self._network, [tensors[0]], tensors[1])
+            terms: Mapping[str, Foreign] = self._terms(self._network, tensors[:-1], tensors[-1])
         return sum(self._weights[name] * term for name, term in terms.items())
 
     def _parameters(self) -> list[Foreign]:
