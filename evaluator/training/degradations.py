@@ -13,6 +13,7 @@ from evaluator.findings import EvaluatorError
 from evaluator.tasks import Task
 from evaluator.tasks.mini import dark, display, dual_pixel, motion, noise, phone
 from evaluator.tasks.mini.light import blurred, noisy, to_light, to_srgb8
+from evaluator.tasks.mini.photographs import CROP
 from evaluator.training.depth import scene_disparity
 
 Image = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
@@ -88,7 +89,7 @@ def _views(lens: dual_pixel.Lens) -> Degradation:
     """Return what a lens does to photographs: without depth of their own, they are laid over an invented one."""
 
     def degrade(wide: NDArray[np.uint8], random: np.random.RandomState) -> Pair:
-        side, span = len(wide), dual_pixel.CROP + 2 * dual_pixel.MARGIN
+        side, span = len(wide), CROP + 2 * dual_pixel.MARGIN
         disparity = scene_disparity(side, random)
         low, high = sorted((0, span - side))
         top, left = (int(random.randint(low, high + 1)) for _ in range(2))

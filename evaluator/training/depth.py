@@ -36,7 +36,7 @@ def scene_disparity(side: int, random: np.random.RandomState) -> Light:
 def _turned(down: Plane, across: Plane, random: np.random.RandomState) -> Plane:
     """Return how far pixels lie along a direction that is drawn."""
     angle = random.uniform(0, 2 * np.pi)
-    return down * np.sin(angle) + across * np.cos(angle)
+    return np.asarray(down * np.sin(angle) + across * np.cos(angle))
 
 
 def _surface(down: Plane, across: Plane, side: int, random: np.random.RandomState) -> Plane:

@@ -124,6 +124,6 @@ class Sampler:
 
 
 def _unit(images: Sequence[Image]) -> NDArray[np.float32]:
-    stack = np.stack(images)
-    whole = np.asarray(stack, np.float32)
-    return whole / np.float32(np.iinfo(stack.dtype).max) if stack.dtype.kind == "u" else whole
+    stack: NDArray[Any] = np.stack(images)
+    white = np.float32(np.iinfo(stack.dtype).max if stack.dtype.kind == "u" else 1)
+    return np.asarray(stack, np.float32) / white
