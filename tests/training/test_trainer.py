@@ -189,7 +189,12 @@ def test_folders(settings: Settings, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("baseline", "said"),
-    [("fast-dped", "features"), ("msfg-lle", "features"), ("k3dn", "takes left, right, and the task's mini split gives input"), ("tv", "no recipe")],
+    [
+        ("fast-dped", "features"),
+        ("msfg-lle", "features"),
+        ("k3dn", "takes left, right, and the task's mini split gives input"),
+        ("tv", "no recipe"),
+    ],
 )
 def test_what_cannot_be_trained(settings: Settings, baseline: str, said: str) -> None:
     with pytest.raises(EvaluatorError, match=said):
@@ -202,21 +207,19 @@ def test_zero_dce_learns_without_references(settings: Settings) -> None:
     assert trained.last < trained.first
 
 
-def test_two_views_train_and_go_on_exactly(
-    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_views_train_and_go_on_exactly(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = baseline_recipe("k3dn-tiny-dpd-blur")
     epoch = recipe.data.epoch.model_copy(update={"value": 2})
     short = recipe.model_copy(update={"data": recipe.data.model_copy(update={"epoch": epoch})})
     monkeypatch.setattr("evaluator.training.trainer.baseline_recipe", lambda name: short)
     wanted = Settings(
-        "k3dn-tiny-dpd-blur", load_task("dpd-blur"), photographs, tmp_path / "out", steps=4, batch=2, crop=32
+        "k3dn-tiny-dpd-blur", load_task("dpd-blur"), photographs, tmp_path / "out", steps=3, batch=2, crop=32
     )
     whole = train(wanted)
     assert whole.last < 0.9 * whole.first
 
     def report(step: int, steps: int) -> None:
-        if step == 3:
+        if step == 2:
             raise Stopped
 
     parted = replace(wanted, out=tmp_path / "parted")
