@@ -135,6 +135,9 @@ class Recipe(_Strict):
     """`module:function`: what is trained, where weights can change."""
     features: Value[str] | None = None
     """What a loss compares features of: a network whose weights do not ship."""
+    precision: Value[Literal["float32", "bfloat16"]] | None = None
+    """What the network computes with in training: `bfloat16` is torch's autocast; weights stay float32. Float32 if left
+    out."""
     optimiser: Optimiser
     schedule: Schedule
     data: Data

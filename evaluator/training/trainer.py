@@ -166,6 +166,7 @@ class _Run:
         self._settings, self._model, self._sampler = settings, manifest.model, sampler
         self._training, self._held_out = photographs.training, sampler.fixed(photographs.held_out)
         self._weights = recipe.weights()
+        self._bfloat16 = recipe.precision is not None and recipe.precision.value == "bfloat16"
         folder = code_folder(settings.baseline)
         self._network = _built(folder, recipe.entry, self._model.layout == "NHWC", settings).to(settings.device)
         self._terms = import_entry(folder, "losses:terms", FILE_NAME)
@@ -320,7 +321,8 @@ class _Run:
         for array in (*batch.inputs, batch.targets):
             tensor = self._torch.from_numpy(array).to(self._settings.device) * (white - black) + black
             tensors.append(tensor if self._model.layout == "NHWC" else tensor.permute(0, 3, 1, 2).contiguous())
-        with _on(self._settings.device):
+        cast = self._torch.autocast(self._settings.device, self._torch.bfloat16, enabled=self._bfloat16)
+        with _on(self._settings.device), cast:
             terms: Mapping[str, Foreign] = self._terms(self._network, tensors[:-1], tensors[-1])
         return sum(self._weights[name] * term for name, term in terms.items())
 
