@@ -32,7 +32,7 @@ class _Volume(nn.Sequential):
 
 
 class Disparity(nn.Module):
-    """Takes two views `(N, 3, H, W)` and gives `(N · H/144 · W/112, 256)`; H a multiple of 288, W of 224."""
+    """Takes two views `(N, 3, H, W)` and gives `(N · H/144 · W/112, 256)`; H a multiple of 144, W of 112."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -296,11 +296,11 @@ def uniform_total(output: Array, reference: Array, channels: int, c1: float, c2:
     for i in range(output.shape[0]):
         xs, ys = output[i], reference[i]
         for j in range(width):
-            x, y = np.float64(xs[j]), np.float64(ys[j])
-            sums_x[j] += x
-            sums_y[j] += y
-            sums_squares[j] += x * x + y * y
-            sums_products[j] += x * y
+            one, other = np.float64(xs[j]), np.float64(ys[j])
+            sums_x[j] += one
+            sums_y[j] += other
+            sums_squares[j] += one * one + other * other
+            sums_products[j] += one * other
         if i < 6:
             continue
         row = 0.0
@@ -321,11 +321,11 @@ def uniform_total(output: Array, reference: Array, channels: int, c1: float, c2:
         total += row
         xs, ys = output[i - 6], reference[i - 6]
         for j in range(width):
-            x, y = np.float64(xs[j]), np.float64(ys[j])
-            sums_x[j] -= x
-            sums_y[j] -= y
-            sums_squares[j] -= x * x + y * y
-            sums_products[j] -= x * y
+            one, other = np.float64(xs[j]), np.float64(ys[j])
+            sums_x[j] -= one
+            sums_y[j] -= other
+            sums_squares[j] -= one * one + other * other
+            sums_products[j] -= one * other
     return total
 
 

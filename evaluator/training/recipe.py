@@ -141,6 +141,9 @@ class Recipe(_Strict):
     """The function in losses.py that gives features in their place; without it there is no training."""
     held_out: Value[Literal["losses", "absolute_error"]] | None = None
     """Which held-out loss has to fall: the sum of the losses, also if left out, or the outputs' error."""
+    precision: Value[Literal["float32", "bfloat16"]] | None = None
+    """What the network computes with in training: `bfloat16` is torch's autocast; weights stay float32. Float32 if left
+    out."""
     optimiser: Optimiser
     schedule: Schedule
     data: Data
@@ -206,4 +209,7 @@ def baseline_recipe(name: str) -> Recipe:
     network = baseline_manifest(name).network
     if network is None or file.parent.name == name:
         return recipe
-    return recipe.model_copy(update={"entry": network.entry})  # at another size
+    # At another size; where weights can change under another name, by the same ending.
+    code = baseline_manifest(file.parent.name).network
+    trained = recipe.entry.removeprefix(code.entry) if code is not None and recipe.entry.startswith(code.entry) else ""
+    return recipe.model_copy(update={"entry": network.entry + trained})

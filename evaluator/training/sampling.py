@@ -75,9 +75,10 @@ def _photograph(file: Path) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pairs, or inputs and other scenes; `(N, H, W, 3)` float32: in [0, 1], or linear light where white is 1."""
+    """Inputs and targets, or other scenes; `(N, H, W, 3)` float32: in [0, 1], or linear light where white is 1."""
 
-    inputs: NDArray[np.float32]
+    inputs: tuple[NDArray[np.float32], ...]
+    """One array for each of `Degradation.inputs`, in their order."""
     targets: NDArray[np.float32]
 
 
@@ -131,9 +132,11 @@ class Sampler:
 
     def _made(self, cuts: list[NDArray[np.uint8]], random: np.random.RandomState) -> Batch:
         pairs = [self.degradation.degrade(cut, random) for cut in cuts]
-        return Batch(_unit([taken for taken, _ in pairs]), _unit([clean for _, clean in pairs]))
+        inputs = zip(*(taken for taken, _ in pairs), strict=True)
+        return Batch(tuple(_unit(views) for views in inputs), _unit([clean for _, clean in pairs]))
 
 
-def _unit(images: list[Image]) -> NDArray[np.float32]:
-    stack = np.stack(images)
-    return np.asarray(stack, np.float32) / np.float32(255) if stack.dtype == np.uint8 else np.asarray(stack, np.float32)
+def _unit(images: Sequence[Image]) -> NDArray[np.float32]:
+    stack: NDArray[Any] = np.stack(images)
+    white = np.float32(np.iinfo(stack.dtype).max if stack.dtype.kind == "u" else 1)
+    return np.asarray(stack, np.float32) / white

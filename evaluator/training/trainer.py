@@ -112,8 +112,8 @@ def train(settings: Settings, report: Report = lambda step, steps: None) -> Trai
             checkpoint is of another training.
     """
     recipe, manifest = baseline_recipe(settings.baseline), baseline_manifest(settings.baseline)
-    _trainable(settings.baseline, recipe, manifest)
     degradation = degradation_of(settings.task)
+    _trainable(settings, recipe, manifest, degradation.inputs)
     batch, crop = settings.batch or recipe.data.batch.value, settings.crop or recipe.data.crop.value
     assert manifest.model is not None  # noqa: S101 - looked at before
     if crop % manifest.model.size_multiple:
@@ -142,14 +142,20 @@ def train(settings: Settings, report: Report = lambda step, steps: None) -> Trai
     return run.finish(first)
 
 
-def _trainable(name: str, recipe: Recipe, manifest: Manifest) -> None:
+def _trainable(settings: Settings, recipe: Recipe, manifest: Manifest, given: tuple[str, ...]) -> None:
+    name = settings.baseline
     if recipe.features and recipe.stand_in is None:
         raise EvaluatorError(
             f"{name} cannot be trained by this command: its losses compare features of {recipe.features.value}, "
             "whose weights do not ship, and its recipe names no stand_in."
         )
-    if manifest.model is None or len(manifest.model.inputs) > 1:
-        raise EvaluatorError(f"{name} cannot be trained by this command: it takes more than one image.")
+    assert manifest.model is not None  # noqa: S101 - a baseline with a recipe is a network
+    taken = manifest.model.inputs
+    if taken != given:
+        raise EvaluatorError(
+            f"{name} cannot be trained for {settings.task.id}: it takes {', '.join(taken)}, "
+            f"and the task's mini split gives {', '.join(given)}."
+        )
 
 
 def _folder(settings: Settings) -> None:
@@ -175,6 +181,7 @@ class _Run:
         self._settings, self._model, self._sampler = settings, manifest.model, sampler
         self._training, self._held_out = photographs.training, sampler.fixed(photographs.held_out)
         self._weights = recipe.weights()
+        self._bfloat16 = recipe.precision is not None and recipe.precision.value == "bfloat16"
         folder = code_folder(settings.baseline)
         self._network = _built(folder, recipe.entry, self._model.layout == "NHWC", settings).to(settings.device)
         self._terms = import_entry(folder, f"losses:{recipe.terms}", FILE_NAME)
@@ -268,6 +275,8 @@ class _Run:
         from safetensors.numpy import save_file
 
         self._network.load_state_dict(self._best)
+        if hasattr(self._network, "freeze"):  # what is only needed while it is trained does not ship
+            self._network.freeze()
         # By the names that a submission's weights are read by.
         if self._model.layout == "NHWC":
             arrays = {weight.path: weight.numpy() for weight in self._network.weights}
@@ -343,16 +352,22 @@ class _Run:
         self._rows.append({n: "" if math.isnan(v) else v for n, v in zip(self._columns, values, strict=True)})
 
     def _loss(self, batch: Batch) -> Foreign:
-        inputs, target = self._tensor(batch.inputs), self._tensor(batch.targets)
-        with _on(self._settings.device):
-            terms: Mapping[str, Foreign] = self._terms(self._network, [inputs], target, **self._aids)
+        inputs, target = [self._tensor(array) for array in batch.inputs], self._tensor(batch.targets)
+        with _on(self._settings.device), self._cast():
+            terms: Mapping[str, Foreign] = self._terms(self._network, inputs, target, **self._aids)
         return sum(self._weights[name] * term for name, term in terms.items())
+
+    def _cast(self) -> AbstractContextManager[object]:
+        cast: AbstractContextManager[object] = self._torch.autocast(
+            self._settings.device, self._torch.bfloat16, enabled=self._bfloat16
+        )
+        return cast
 
     def _error(self, batch: Batch) -> Foreign:
         """Return the mean absolute error of outputs, of 1."""
         black, white = self._model.range
-        with _on(self._settings.device):
-            output = self._network(self._tensor(batch.inputs)).clamp(black, white)
+        with _on(self._settings.device), self._cast():
+            output = self._network(*map(self._tensor, batch.inputs)).clamp(black, white)
         return (output - self._tensor(batch.targets)).abs().mean() / (white - black)
 
     def _tensor(self, array: NDArray[np.float32]) -> Foreign:

@@ -44,7 +44,8 @@ def functions(file: Path) -> dict[str, dict[str, Any]]:
 def test_which_baselines_have_one() -> None:
     own = {"dncnn", "fast-dped", "k3dn", "lpienet", "msfg-lle", "unet", "zero-dce"}
     others = {name for name in baseline_names() if baseline_manifest(name).baseline.code_of in own}
-    assert {"lpienet-l", "k3dn-tiny", "lpienet-sidd", "unet-sidd", "msfg-lle-low-light"} <= others
+    shipped = {"lpienet-l", "k3dn-tiny", "k3dn-tiny-dpd-blur", "lpienet-sidd", "unet-sidd", "msfg-lle-low-light"}
+    assert shipped <= others
     assert set(trainable_baselines()) == own | others
 
 
@@ -52,6 +53,8 @@ def test_a_variant_has_the_recipe_of_its_code_or_its_own() -> None:
     large, small = baseline_recipe("lpienet-l"), baseline_recipe("lpienet")
     assert (large.entry, small.entry) == ("lpienet:build_large", "lpienet:build")
     assert large.model_copy(update={"entry": small.entry}) == small
+    tiny, large = baseline_recipe("k3dn-tiny"), baseline_recipe("k3dn")
+    assert (tiny.entry, large.entry) == ("k3dn:build_tiny_training", "k3dn:build_training")
     assert recipe_file("lpienet-sidd") == baselines_folder() / "lpienet-sidd" / FILE_NAME
     assert baseline_recipe("lpienet-sidd") != baseline_recipe("lpienet")
 

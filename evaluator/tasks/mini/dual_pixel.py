@@ -36,8 +36,9 @@ DEEPEST = 16
 MARGIN = DEEPEST // 2 + 1
 _SHARP = 48
 """Circles of confusion up to this radius, in 1/64 px, count as points: the depth of field."""
-_NEAR, _FAR = 56 * DISPARITY_UNIT, 8 * DISPARITY_UNIT
-_NOISE = (6e-5, 1e-6)
+NEAR, FAR = 56 * DISPARITY_UNIT, 8 * DISPARITY_UNIT
+"""Disparities of the nearest and of the farthest point of a plane, 1/64 px."""
+NOISE = (6e-5, 1e-6)
 _SEED = 20230618
 
 
@@ -72,6 +73,45 @@ def _sampled(level: int, profile: Callable[[Light, Light, int], NDArray[np.gener
     fine = np.rint(samples.astype(np.float64) * 2**16).astype(np.int64).reshape(side, 16, side, 16).sum(axis=(1, 3))
     kernel = quantised(fine)
     return kernel if level > 0 else np.ascontiguousarray(kernel[:, ::-1])
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What makes two views of a scene."""
+
+    kernels: Kernels
+    """The left view's kernel of a level."""
+    bits: int
+    """Of the views."""
+    gain: int
+    """See `levels_of`."""
+    curvature: int = 0
+    """How much nearer the corners of 256×256 px lie than their middle, px of disparity: a focus that bends."""
+
+    def bent(self, disparity: Light, top: int = 0, left: int = 0) -> Light:
+        """Return the disparities with the bend added.
+
+        Args:
+            disparity: 1/64 px, of a part of the 256×256 px with the margin around them.
+            top: where the part begins, px.
+            left: likewise.
+        """
+        down, across = (
+            np.square(2 * (np.arange(length, dtype=np.int64) + start) + 1 - (CROP + 2 * MARGIN))
+            for length, start in zip(disparity.shape, (top, left), strict=True)
+        )
+        field = down[:, None] + across[None]
+        return disparity + divided(self.curvature * DISPARITY_UNIT * field, 2 * CROP * CROP)
+
+    def taken(self, views: Views, random: np.random.RandomState) -> dict[str, NDArray[np.uint8] | NDArray[np.uint16]]:
+        """Return the views with noise in sRGB of `bits`, by name, left first."""
+        encode = to_srgb8 if self.bits == 8 else to_srgb16
+        return {name: encode(noisy(v, *NOISE, random)) for name, v in (("left", views.left), ("right", views.right))}
+
+
+HARD = Lens(half_disc, 16, 13)
+SMALL = Lens(half_disc, 8, 9)
+RADIAL = Lens(butterworth, 16, 11, curvature=12)
 
 
 @dataclass(frozen=True)
@@ -143,7 +183,7 @@ def _slope(number: int, upright: bool) -> Light:
     """
     side = CROP + 2 * MARGIN
     along = np.clip(np.arange(side, dtype=np.int64) - side // 4, 0, None)
-    line = _FAR + divided(along * (_NEAR - _FAR), side - side // 4)
+    line = FAR + divided(along * (NEAR - FAR), side - side // 4)
     plane = np.broadcast_to(line[:, None], (side, side))
     return plane if not upright else plane.T[:, :: 1 if number % 2 else -1]
 
@@ -170,40 +210,34 @@ def _focus(disparity: Light, quarter: int) -> int:
     return int(np.sort(disparity, axis=None)[disparity.size * quarter // 4])
 
 
-def _generate(kernels: Kernels, *, bits: int, gain: int, seed: int, curvature: int = 0) -> Iterator[Made]:
+def _generate(lens: Lens, seed: int) -> Iterator[Made]:
     """Yield the sixteen crops; the focus lies in front, in the middle and behind in turn."""
-    side = np.arange(CROP + 2 * MARGIN, dtype=np.int64)
-    away = np.square(2 * side + 1 - len(side))
-    field = away[:, None] + away[None]
     for number, (case, wide, disparity, group) in enumerate(_scenes()):
         random = np.random.RandomState(seed + number)
-        bent = disparity + divided(curvature * DISPARITY_UNIT * field, 2 * CROP * CROP)
-        levels = levels_of(bent, _focus(disparity, (3, 2, 1)[number % 3]), gain)
-        views = see(to_light(wide), levels, kernels)
+        levels = levels_of(lens.bent(disparity), _focus(disparity, (3, 2, 1)[number % 3]), lens.gain)
+        views = see(to_light(wide), levels, lens.kernels)
         clean = wide[MARGIN:-MARGIN, MARGIN:-MARGIN].copy()
-        encode = to_srgb8 if bits == 8 else to_srgb16
-        inputs = {n: encode(noisy(v, *_NOISE, random)) for n, v in (("left", views.left), ("right", views.right))}
-        reference = clean if bits == 8 else clean.astype(np.uint16) * np.uint16(257)
-        yield Made(case, dict(inputs), reference, views.mask, group)
+        reference = clean if lens.bits == 8 else clean.astype(np.uint16) * np.uint16(257)
+        yield Made(case, dict(lens.taken(views, random)), reference, views.mask, group)
 
 
 def generate() -> Iterator[Made]:
     """Yield sixteen pairs in 16 bit with hard half discs, in the groups `indoor` and `outdoor`."""
-    yield from _generate(half_disc, bits=16, gain=13, seed=_SEED)
+    yield from _generate(HARD, _SEED)
 
 
 def generate_8() -> Iterator[Made]:
     """Yield the same scenes in 8 bit, through a smaller aperture."""
-    for made in _generate(half_disc, bits=8, gain=9, seed=_SEED + 100):
+    for made in _generate(SMALL, _SEED + 100):
         yield Made(made.case, made.inputs, made.reference, made.mask)
 
 
 def generate_radial() -> Iterator[Made]:
     """Yield the same scenes in 16 bit with Butterworth kernels and a focus that bends with the distance from the axis.
 
-    The bend is the radial field dependence of a real lens: the corners lie 12 px of disparity nearer.
+    The bend is the radial field dependence of a real lens.
     """
-    for made in _generate(butterworth, bits=16, gain=11, seed=_SEED + 200, curvature=12):
+    for made in _generate(RADIAL, _SEED + 200):
         yield Made(made.case, made.inputs, made.reference, made.mask)
 
 
@@ -217,5 +251,5 @@ def generate_disparity() -> Iterator[Made]:
         disparity = window(measured, row, column, CROP, MARGIN).astype(np.int64)
         scene = to_light(window(whole, row, column, CROP, MARGIN).astype(np.uint8))
         views = see(scene, levels_of(disparity, _focus(disparity, (1, 3)[number % 2]), 12), half_disc)
-        left, right = (to_srgb8(noisy(view, *_NOISE, random)) for view in (views.left, views.right))
+        left, right = (to_srgb8(noisy(view, *NOISE, random)) for view in (views.left, views.right))
         yield Made(f"motorcycle-{number}", {"left": left, "right": right}, None, views.mask)

@@ -135,6 +135,28 @@ def test_k3dn_compares_features_with_those_around_them(monkeypatch: pytest.Monke
     assert torch.allclose(products(query, key), found, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(13, 11), (5, 16), (9, 35)])
+def test_k3dn_compares_alike_in_training(size: tuple[int, int]) -> None:
+    plain, banded = k3dn("k3dn", "near_products"), k3dn("k3dn", "banded_products")
+    query, key = (torch.rand(2, 3, *size, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    weight = torch.rand(2, 81, *size, dtype=torch.float64)
+    found, wanted = banded(query, key), plain(query, key)
+    assert torch.allclose(found, wanted, rtol=1e-12)
+    slopes = [torch.autograd.grad((products * weight).sum(), (query, key)) for products in (found, wanted)]
+    assert all(torch.allclose(one, other, rtol=1e-12) for one, other in zip(*slopes, strict=True))
+
+
+def test_k3dn_fits_small_crops_in_training_and_the_papers_sizes_after() -> None:
+    network = k3dn("k3dn", "build_tiny_training")().eval()
+    seen: list[tuple[int, ...]] = []
+    network.last.register_forward_hook(lambda module, taken, given: seen.append(tuple(given.shape[-2:])))
+    with torch.inference_mode():
+        for crop in (96, 128):
+            network(*torch.rand(2, 1, 3, crop, crop) - 0.5)
+        network.freeze()(*torch.rand(2, 1, 3, 128, 128) - 0.5)
+    assert seen == [(144, 112), (144, 224), (288, 224)]
+
+
 def test_k3dn_kernels_are_symmetric_and_of_length_one() -> None:
     torch.manual_seed(1)
     kernels = k3dn("k3dn_psf", "Kernels")(6)
