@@ -78,8 +78,8 @@ T = TypeVar("T")
 class Workers:
     """The workers of one submission: at most as many as threads ask at a time. Cheap to pickle.
 
-    They share nothing with those of other submissions. One more is started when its start costs no more time than was
-    waited for those that are at work. A worker that was stopped is started again for the next case; after five stops no
+    They share nothing with those of other submissions. Further ones are started once those at work were waited for as
+    long as a start takes. A worker that was stopped is started again for the next case; after five stops no
     more cases are tried.
     """
 
@@ -193,8 +193,6 @@ class Workers:
 
     def _guarded(self, action: Callable[[_Connection], T]) -> T:
         """Do something with a worker that nobody else asks; if it is stopped, note it and never use it again."""
-        if len(self.stops) >= _STOPS:
-            raise Stopped("given-up", f"given up after {_STOPS} stops; the first: {self.stops[0]}")
         connection = self._take() or self._start()
         try:
             result = action(connection)
@@ -215,14 +213,20 @@ class Workers:
     def _take(self) -> _Connection | None:
         """Return a worker that nobody asks, or None where a new one is worth its start."""
         with self._lock:
-            self._lock.wait_for(lambda: self._idle or self._start_s or not self._launching)  # for the first
+            self._give_up()
+            self._lock.wait_for(lambda: self._idle or self._start_s or not self._launching, _START_S)  # for the first
             begin, patience = time.monotonic(), max(0.0, self._start_s - self._waited_s)
             self._lock.wait_for(lambda: self._idle or not (self._started or self._launching), patience)
             self._waited_s += time.monotonic() - begin
+            self._give_up()
             if self._idle:
                 return self._idle.pop()
             self._launching += 1
             return None
+
+    def _give_up(self) -> None:
+        if len(self.stops) >= _STOPS:
+            raise Stopped("given-up", f"given up after {_STOPS} stops; the first: {self.stops[0]}")
 
     def _start(self) -> _Connection:
         begin = time.monotonic()

@@ -148,7 +148,8 @@ def _output_request(name: str, expected: Expected) -> dict[str, Any]:
 
 def _this_cpu() -> int | None:
     """Return which processor this thread runs on; None where the system does not tell."""
-    return None if _SCHED_GETCPU is None else int(_SCHED_GETCPU())
+    cpu = -1 if _SCHED_GETCPU is None else int(_SCHED_GETCPU())
+    return cpu if cpu >= 0 else None
 
 
 def _digest(given: object) -> str:

@@ -146,6 +146,8 @@ class Journal(Mapping[str, CaseResult]):
         self._file.seek(0)
         data = self._file.read()
         places = [int(self._places[self._cases[case]]) for case in cases]
+        if _NOWHERE in places:
+            raise KeyError(cases[places.index(_NOWHERE)])
         return [self._parsed(data[place : data.find(b"\n", place) + 1]) for place in places]
 
     def forget(self, case: str) -> None:

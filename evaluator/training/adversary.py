@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from evaluator.findings import EvaluatorError
 from evaluator.runners.models.python import import_entry
 from evaluator.training.optimisers import optimiser_of
 from evaluator.training.recipe import FILE_NAME
@@ -40,18 +42,25 @@ class Adversary:
 
     def __call__(self, output: Foreign) -> Foreign:
         """Return what the networks say to outputs; only the outputs' gradient is asked for."""
-        self._judged = output.detach()
+        self._judged = output.detach().float()  # the step of its own is done without autocast
         self._network.requires_grad_(requires_grad=False)
         return self._network(output)
 
     def learn(self, real: Foreign) -> float:
-        """Do a step with the outputs judged last and with real images; return the loss before it."""
+        """Do a step with the outputs judged last and with real images; return the loss before it.
+
+        Raises:
+            EvaluatorError: the loss is no number.
+        """
         self._network.requires_grad_(requires_grad=True)
         self.optimiser.zero_grad()
         loss = self._minimised(self._network(self._judged), self._network(real))
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise EvaluatorError(f"The adversary's loss is {value}. The last checkpoint is kept.")
         loss.backward()
         self.optimiser.step()
-        return float(loss.detach())
+        return value
 
     def state(self) -> dict[str, Foreign]:
         """Return what a checkpoint has to hold of it."""

@@ -305,6 +305,7 @@ class _Run:
         try:
             found = self._torch.load(file, map_location=self._settings.device, weights_only=True)
             same = json.loads(found["same"])
+            schedules = found["schedules"]
         except Exception as error:  # torch raises whatever a damaged file leads it to
             raise EvaluatorError(f"{file} is no checkpoint: {type(error).__name__}. Begin again elsewhere.") from None
         findings = [
@@ -316,7 +317,7 @@ class _Run:
             raise EvaluatorError(f"{file} is of another training.", findings)
         self._network.load_state_dict(found["network"])
         self._optimiser.load_state_dict(found["optimiser"])
-        for schedule, state in zip(self._schedules, found["schedules"], strict=True):
+        for schedule, state in zip(self._schedules, schedules, strict=True):
             schedule.load_state_dict(state)
         if self._adversary:
             self._adversary.load(found["adversary"])

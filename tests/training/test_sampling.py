@@ -90,17 +90,17 @@ def test_inputs_and_targets_show_the_same_place() -> None:
 
 def test_unpaired_targets_show_other_photographs_than_the_inputs() -> None:
     levels = [np.full((32, 32, 3), 20 * number, np.uint8) for number in range(5)]
-    sampler = Sampler(Degradation(0, lambda wide, random: (wide, wide)), 4, 16, (), 1, unpaired=True)
+    sampler = Sampler(Degradation(0, lambda wide, random: ((wide,), wide)), 4, 16, (), 1, unpaired=True)
     seen = set()
     for step in range(40):
         batch, again = sampler.draw(levels, step), sampler.draw(levels, step)
-        inputs, targets = (set(np.rint(part[:, 0, 0, 0] * 255)) for part in (batch.inputs, batch.targets))
+        inputs, targets = (set(np.rint(part[:, 0, 0, 0] * 255)) for part in (batch.inputs[0], batch.targets))
         assert not inputs & targets
         assert np.array_equal(batch.targets, again.targets)
         seen |= {*inputs, *(-level for level in targets if level)}
     assert len(seen) == 9, "each photograph gives inputs and targets in turn"
     (held,) = sampler.fixed(levels[1:2])
-    assert np.array_equal(held.inputs, held.targets)
+    assert np.array_equal(held.inputs[0], held.targets)
 
 
 def test_augmentations_turn_and_flip() -> None:

@@ -168,7 +168,7 @@ def test_a_short_adversarial_training_lowers_the_held_out_error(adversarial: Set
     sampler = Sampler(degradation_of(adversarial.task), 2, 64, (), adversarial.seed)
     for pair in sampler.fixed(Photographs(adversarial.photographs, 64).held_out):
         with torch.no_grad():
-            output = network(torch.from_numpy(pair.inputs).permute(0, 3, 1, 2) * 2 - 1).permute(0, 2, 3, 1).numpy()
+            output = network(torch.from_numpy(pair.inputs[0]).permute(0, 3, 1, 2) * 2 - 1).permute(0, 2, 3, 1).numpy()
         errors.append(np.abs(np.clip((output + 1) / 2, 0, 1) - pair.targets).mean())
     assert trained.last == pytest.approx(np.mean(errors), rel=1e-4)
 

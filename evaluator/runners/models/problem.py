@@ -82,6 +82,8 @@ def loading(
 def keras_on(backend: str, *, always: bool = False) -> Iterator[None]:
     """Have Keras take a backend where it is first imported inside; processes started later do not inherit the choice.
 
+    Not for two threads at once.
+
     Args:
         backend: `tensorflow` or `torch`.
         always: also where KERAS_BACKEND names another.
@@ -93,6 +95,6 @@ def keras_on(backend: str, *, always: bool = False) -> Iterator[None]:
         yield
     finally:
         if before is None:
-            del os.environ[_BACKEND]
+            os.environ.pop(_BACKEND, None)
         else:
             os.environ[_BACKEND] = before
