@@ -116,9 +116,7 @@ def _plot(board: Board, x: Column, y: Column, *, logarithmic: bool) -> Plot | No
     rows = [row for row in board.rows if _has(row, x, positive=logarithmic) and _has(row, y, positive=False)]
     if len(rows) < 2:
         return None
-    beside = [
-        row for row in board.rows if logarithmic and row.cells[x.id].value is None and _has(row, y, positive=False)
-    ]
+    beside = [row for row in board.rows if logarithmic and not row.cells[x.id].value and _has(row, y, positive=False)]
     pairs = [(_value(row, x) / x.scale, _value(row, y) / y.scale) for row in rows]
     levels = [_value(row, y) / y.scale for row in beside]
     widened = _widened_log if logarithmic else _widened
