@@ -195,6 +195,7 @@ def test_low_light_scores_against_the_clean_crops_are_the_cards(
         assert np.mean(values) == pytest.approx(float(said), abs=0.02 if metric == "psnr.f64" else 0.001)
 
 
+@pytest.mark.slow
 def test_the_simulators_sample_is_as_the_card_says(evaluate: Run, data_root: Path, tmp_path: Path) -> None:
     name = "k3dn-tiny-dpd-blur"
     installed(name)
