@@ -250,13 +250,12 @@ def test_zero_dce_learns_without_references(settings: Settings) -> None:
 
 
 def test_two_views_train_and_go_on_exactly(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = baseline_recipe("k3dn-tiny-dpd-blur")
-    epoch = recipe.data.epoch.model_copy(update={"value": 2})
-    short = recipe.model_copy(update={"data": recipe.data.model_copy(update={"epoch": epoch})})
+    recipe = baseline_recipe("k3dn-tiny")
+    data = recipe.data.model_copy(update={"epoch": Value(value=2, source="choice")})
+    precision = Value(value="bfloat16", source="choice")
+    short = recipe.model_copy(update={"data": data, "precision": precision})
     monkeypatch.setattr("evaluator.training.trainer.baseline_recipe", lambda name: short)
-    wanted = Settings(
-        "k3dn-tiny-dpd-blur", load_task("dpd-blur"), photographs, tmp_path / "out", steps=3, batch=2, crop=32
-    )
+    wanted = Settings("k3dn-tiny", load_task("dpd-blur"), photographs, tmp_path / "out", steps=3, batch=2, crop=32)
     whole = train(wanted)
     assert whole.last < 0.9 * whole.first
 
