@@ -36,7 +36,7 @@ from evaluator.results.store import JOURNAL
 from evaluator.scoring import suspicions
 from evaluator.scoring.backends import Backend, GivenExecutor, Threads
 from evaluator.scoring.jobs import CaseResult, ModelOutputs, Provider
-from evaluator.scoring.journal import Journal
+from evaluator.scoring.journal import AT_ONCE, Journal
 from evaluator.scoring.opening import NONE, Opened, Opener, Permissions
 from evaluator.scoring.profile import Subject, count_scored
 from evaluator.scoring.report import Tally
@@ -133,7 +133,8 @@ def score(
         _read_only(rejected, opener, backend=Threads(max(1, workers)), progress=None)
         entries = [e for e in opened if not e.submission.rejected]
         with closing(entries):
-            entries = [entry for entry in entries if _resume(entry, split, store)]
+            few = len(entries) * len(split.case_ids) <= AT_ONCE
+            entries = [entry for entry in entries if _resume(entry, split, store, keep=few)]
 
             def finished(number: int) -> None:
                 entry = entries[number]
@@ -282,7 +283,7 @@ def allow_files(submissions: int, workers: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _resume(entry: _Entry, split: Split, store: Store) -> bool:
+def _resume(entry: _Entry, split: Split, store: Store, *, keep: bool) -> bool:
     """Open the entry's journal and take over the cases that it holds, if they would be read the same now.
 
     Returns:
@@ -297,7 +298,7 @@ def _resume(entry: _Entry, split: Split, store: Store) -> bool:
     }
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     folder = store.folder(split.task.id, split.name, entry.submission.id)
-    entry.done = Journal(folder / JOURNAL, key, entry.submission.id, split.case_numbers)
+    entry.done = Journal(folder / JOURNAL, key, entry.submission.id, split.case_numbers, keep=keep)
     try:
         take_over(entry)
     except EvaluatorError as error:

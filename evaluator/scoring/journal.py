@@ -18,16 +18,20 @@ from evaluator.scoring.jobs import CaseResult, unwritten
 
 _VERSION = 3
 _NOWHERE = -1
-_READ_AT_ONCE = 20_000  # results that are held in memory together, some 50 MB
+AT_ONCE = 20_000
+"""Results that are held in memory together, some 50 MB."""
+_STATES = {state.value: state for state in State}
 
 
 class Journal(Mapping[str, CaseResult]):
-    """One submission's finished cases, by id; in memory is only where in the file each of them lies.
+    """One submission's finished cases, by id; in memory is only where in the file each of them lies, or few of them.
 
     The first line holds the run's key; each further line one finished case. The last line of a case counts.
     """
 
-    def __init__(self, path: Path | None, key: str, submission: str, cases: Mapping[str, int]) -> None:
+    def __init__(
+        self, path: Path | None, key: str, submission: str, cases: Mapping[str, int], *, keep: bool = False
+    ) -> None:
         """Prepare.
 
         Args:
@@ -35,7 +39,9 @@ class Journal(Mapping[str, CaseResult]):
             key: what else would have to be the same for a case to be scored the same.
             submission: whose it is.
             cases: the number of every case of the split, by its id.
+            keep: whether those that are added stay in memory for `in_order`, too, as where they are few.
         """
+        self._kept: dict[str, CaseResult] | None = {} if keep else None
         self.path, self.key, self.submission = path, key, submission
         self._cases = cases
         self._places = np.full(len(cases), _NOWHERE, np.int64)
@@ -141,7 +147,9 @@ class Journal(Mapping[str, CaseResult]):
 
     def in_order(self, cases: Sequence[str]) -> Sequence[CaseResult]:
         """Return the results of cases, all finished, in this order: read once if they are few, else one at a time."""
-        if len(cases) > _READ_AT_ONCE:
+        if self._kept is not None and all(case in self._kept for case in cases):
+            return [self._kept[case] for case in cases]
+        if len(cases) > AT_ONCE:
             return _View(self, cases)
         self._file.seek(0)
         data = self._file.read()
@@ -153,6 +161,8 @@ class Journal(Mapping[str, CaseResult]):
     def forget(self, case: str) -> None:
         """Count a case as not finished."""
         self._count -= int(case in self)
+        if self._kept is not None:
+            self._kept.pop(case, None)
         self._places[self._cases[case]] = _NOWHERE
 
     def add(self, results: Sequence[CaseResult]) -> None:
@@ -162,6 +172,8 @@ class Journal(Mapping[str, CaseResult]):
             EvaluatorError: they cannot be written; those before are kept.
         """
         self._write(*(_values(result) for result in results), cases=[result.case for result in results])
+        if self._kept is not None:
+            self._kept |= {result.case: result for result in results}
 
     def _write(self, *records: Mapping[str, Any], cases: Sequence[str] = ()) -> None:
         lines = [json.dumps(values, allow_nan=False).encode() + b"\n" for values in records]
@@ -218,7 +230,7 @@ def _values(result: CaseResult) -> dict[str, Any]:
 
 
 def _result(values: dict[str, Any]) -> CaseResult:
-    scores = {m: Score(State(state), *rest) for m, (state, *rest) in values.pop("scores").items()}
+    scores = {m: Score(_STATES[state], *rest) for m, (state, *rest) in values.pop("scores").items()}
     findings = tuple(Finding.model_validate(f) for f in values.pop("findings"))
     marks = tuple(values.pop("marks"))
     return CaseResult(scores=scores, findings=findings, marks=marks, **values)

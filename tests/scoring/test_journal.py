@@ -273,6 +273,23 @@ def test_results_come_back_from_the_journal_as_they_were(tmp_path: Path) -> None
     again.close()
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_results_that_are_kept_are_those_that_the_file_holds(tmp_path: Path, keep: bool) -> None:
+    path, written = tmp_path / "j.jsonl", [result("a", 0.1), result("b", 5e-324)]
+    journal_of(path, "a", "b", "c").close()
+    journal = Journal(path, "key", "team", {"a": 0, "b": 1, "c": 2}, keep=keep)
+    journal.open()
+    journal.add(written)
+    assert list(journal.in_order(["b", "a"])) == written[::-1]
+    assert all(one is other for one, other in zip(journal.in_order(["a", "b"]), written, strict=True)) is keep
+    journal.forget("a")
+    with pytest.raises(KeyError):
+        journal.in_order(["a", "b"])
+    journal.add([result("a", 2.0)])
+    assert list(journal.in_order(["a", "b"])) == [result("a", 2.0), written[1]]
+    journal.close()
+
+
 def test_a_case_that_was_scored_again_counts_once_with_its_last_result(tmp_path: Path) -> None:
     journal = journal_of(tmp_path / "j.jsonl", "a", "b")
     journal.add([result("a", 1.0), result("b")])
