@@ -96,7 +96,7 @@ def expected(name: str) -> list[tuple[str, str, str, str, str]]:
 
 
 def test_there_are_some() -> None:
-    assert {"lpienet-sidd", "lpienet-gopro", "unet-sidd", "msfg-lle-low-light"} <= set(TRAINED)
+    assert {"lpienet-sidd", "lpienet-gopro", "lpienet-udc", "unet-sidd", "msfg-lle-low-light"} <= set(TRAINED)
 
 
 @pytest.mark.parametrize("name", TRAINED)

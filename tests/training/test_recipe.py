@@ -44,7 +44,15 @@ def functions(file: Path) -> dict[str, dict[str, Any]]:
 def test_which_baselines_have_one() -> None:
     own = {"dncnn", "fast-dped", "k3dn", "lpienet", "msfg-lle", "unet", "zero-dce"}
     others = {name for name in baseline_names() if baseline_manifest(name).baseline.code_of in own}
-    assert {"lpienet-l", "k3dn-tiny", "lpienet-sidd", "lpienet-gopro", "unet-sidd", "msfg-lle-low-light"} <= others
+    assert {
+        "lpienet-l",
+        "k3dn-tiny",
+        "lpienet-sidd",
+        "lpienet-gopro",
+        "lpienet-udc",
+        "unet-sidd",
+        "msfg-lle-low-light",
+    } <= others
     assert set(trainable_baselines()) == own | others
 
 
