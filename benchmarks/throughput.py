@@ -31,6 +31,7 @@ from evaluator.scoring import Tally, backend, score
 from evaluator.scoring.backends import Kind
 from evaluator.scoring.jobs import CaseJob, PrecomputedOutputs, run_case
 from evaluator.tasks import Split, load_task
+from evaluator.tasks.manifests import format_manifest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 PAIRS = 256
@@ -136,11 +137,12 @@ def workers(split: Split, paths: list[Path], root: Path, rounds: int) -> None:
 
 def pin(toml: Path) -> None:
     """Give a task the manifest that published data has: without one, all files are read once more before a run."""
-    lines = [
-        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(toml.parent / 'tiny').as_posix()}"
-        for file in sorted(toml.parent.glob("tiny/*/*.png"))
-    ]
-    (toml.parent / "tiny.sha256").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    folder = toml.parent / "tiny"
+    digests = {
+        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in folder.glob("*/*.png")
+    }
+    (toml.parent / "tiny.sha256").write_text(format_manifest(digests), encoding="utf-8")
     text = toml.read_text(encoding="utf-8")
     toml.write_text(
         text.replace('folders = ["tiny"]', 'folders = ["tiny"]\nmanifest = "tiny.sha256"'), encoding="utf-8"

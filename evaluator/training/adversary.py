@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from evaluator.findings import EvaluatorError
+from evaluator.runners.models.problem import Foreign
 from evaluator.runners.models.python import import_entry
 from evaluator.training.optimisers import optimiser_of
 from evaluator.training.recipe import FILE_NAME
 from evaluator.training.recipe import Adversary as Says
-
-Foreign = Any
 
 
 class Adversary:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
+from evaluator.runners.models.problem import Foreign
 from evaluator.training.recipe import Optimiser, Schedule
-
-Foreign = Any
 
 
 def optimiser_of(torch: Foreign, says: Optimiser, parameters: list[Foreign]) -> Foreign:

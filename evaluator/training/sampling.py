@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.findings import EvaluatorError, Finding, some
-from evaluator.images import SUFFIXES, ImageProblem, pixels_digest, read_image
+from evaluator.images import SUFFIXES, ImageProblem, peak_of, pixels_digest, read_image
 from evaluator.training.degradations import Degradation, Image
 
 HELD_OUT = 10
@@ -138,5 +138,4 @@ class Sampler:
 
 def _unit(images: Sequence[Image]) -> NDArray[np.float32]:
     stack: NDArray[Any] = np.stack(images)
-    white = np.float32(np.iinfo(stack.dtype).max if stack.dtype.kind == "u" else 1)
-    return np.asarray(stack, np.float32) / white
+    return np.asarray(stack, np.float32) / np.float32(peak_of(stack.dtype))

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.ingest import Manifest, baseline_manifest, code_folder
-from evaluator.runners.models.problem import keras_on
+from evaluator.runners.models.problem import Foreign, keras_on
 from evaluator.runners.models.python import import_entry
 from evaluator.tasks import Task
 from evaluator.training.adversary import Adversary
@@ -35,7 +35,6 @@ CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"
 _COLUMNS = ("step", "learning_rate", "loss", "held_out_loss")
 
-Foreign = Any
 Report = Callable[[int, int], None]
 
 

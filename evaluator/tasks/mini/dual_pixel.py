@@ -111,6 +111,7 @@ class Lens:
 
 HARD = Lens(half_disc, 16, 13)
 SMALL = Lens(half_disc, 8, 9)
+MEASURED = Lens(half_disc, 8, 12)
 RADIAL = Lens(butterworth, 16, 11, curvature=12)
 
 
@@ -250,6 +251,6 @@ def generate_disparity() -> Iterator[Made]:
         random = np.random.RandomState(_SEED + 300 + number)
         disparity = window(measured, row, column, CROP, MARGIN).astype(np.int64)
         scene = to_light(window(whole, row, column, CROP, MARGIN).astype(np.uint8))
-        views = see(scene, levels_of(disparity, _focus(disparity, (1, 3)[number % 2]), 12), half_disc)
-        left, right = (to_srgb8(noisy(view, *NOISE, random)) for view in (views.left, views.right))
-        yield Made(f"motorcycle-{number}", {"left": left, "right": right}, None, views.mask)
+        levels = levels_of(disparity, _focus(disparity, (1, 3)[number % 2]), MEASURED.gain)
+        views = see(scene, levels, MEASURED.kernels)
+        yield Made(f"motorcycle-{number}", dict(MEASURED.taken(views, random)), None, views.mask)
