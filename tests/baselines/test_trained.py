@@ -100,6 +100,15 @@ def test_there_are_some() -> None:
 
 
 @pytest.mark.parametrize("name", TRAINED)
+def test_what_they_need_is_said(name: str) -> None:
+    """What is missing is named before a run, not found by it: `baseline run` and these tests skip by it."""
+    code = baselines_folder() / (baseline_manifest(name).baseline.code_of or name)
+    sources = "".join(path.read_text(encoding="utf-8") for path in code.glob("*.py"))
+    framework = {f for f in ("keras", "torch") if re.search(rf"^(import|from) {f}\b", sources, re.MULTILINE)}
+    assert set(baseline_manifest(name).baseline.needs) == framework | {"safetensors"}
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_record_log_and_card_are_of_these_weights(name: str) -> None:
     folder, made = baselines_folder() / name, record(name)
     weights = (folder / WEIGHTS).read_bytes()
