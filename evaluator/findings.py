@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
-
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from typing import ClassVar
 
 from evaluator.text import safe
 
@@ -24,20 +23,24 @@ class Severity(StrEnum):
     """No number changes; said so that nothing happens in silence."""
 
 
-Shown = Annotated[str, AfterValidator(safe)]
-
-
-class Finding(BaseModel):
+@dataclass(frozen=True)
+class Finding:
     """One thing to say about one file: what was expected, what was found, what to do."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # No model of pydantic's, which takes as long to load as the rest of a worker; models hold and check it all the same.
+    __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid"}
 
     code: str
     severity: Severity
-    file: Shown
-    expected: Shown
-    got: Shown
-    fix: Shown
+    file: str
+    expected: str
+    got: str
+    fix: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "severity", Severity(self.severity))
+        for name in ("file", "expected", "got", "fix"):
+            object.__setattr__(self, name, safe(getattr(self, name)))
 
     @classmethod
     def error(cls, code: str, file: str, expected: str, got: str, fix: str) -> Finding:
@@ -53,6 +56,10 @@ class Finding(BaseModel):
     def note(cls, code: str, file: str, expected: str, got: str, fix: str) -> Finding:
         """Return a finding of severity note."""
         return cls(code=code, severity=Severity.NOTE, file=file, expected=expected, got=got, fix=fix)
+
+    def plain(self) -> dict[str, str]:
+        """Return its fields as JSON takes them."""
+        return {**vars(self), "severity": self.severity.value}
 
     def line(self) -> str:
         """Return the finding as one line of text."""

@@ -75,6 +75,16 @@ def test_help_loads_nothing_heavy_nor_pydantic() -> None:
     assert done.stdout.strip().endswith("LOADED")
 
 
+def test_a_worker_that_reads_outputs_loads_little() -> None:
+    """One is started for each submission."""
+    script = (
+        "import sys, evaluator.runners.worker; "
+        f"print(*(m for m in {(*HEAVY, 'pydantic', 'rich', 'click')!r} if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_listing_tasks_and_metrics_loads_no_framework() -> None:
     assert loaded_after("import evaluator; evaluator.load_task('sidd'); evaluator.metrics.ids()") <= {"scipy", "cv2"}
 

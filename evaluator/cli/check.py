@@ -70,7 +70,7 @@ def command(
                         "path": str(o.path),
                         "ok": not o.has_errors,
                         "message": o.message,
-                        "findings": [f.model_dump(mode="json") for f in o.findings],
+                        "findings": [f.plain() for f in o.findings],
                     }
                     for o in outcomes
                 ],

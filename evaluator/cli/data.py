@@ -55,7 +55,7 @@ def verify(task: str, split: str | None, root: Path | Url | None, output_format:
                 "ok": here and not findings,
                 "checked": pinned if here else "",
                 "message": message,
-                "findings": [f.model_dump(mode="json") for f in findings],
+                "findings": [f.plain() for f in findings],
             }
         )
         if not here:
@@ -105,7 +105,7 @@ def lint_command(*, task: str, split: str | None, data: Path | Url | None, outpu
             }
             for case, pair in found.pairs.items()
         }
-        findings = [f.model_dump(mode="json") for f in found.findings]
+        findings = [f.plain() for f in found.findings]
         print_json(
             {"task": opened.task.id, "split": opened.name, "summary": asdict(found.summary), "findings": findings}
             | {"pairs": pairs}

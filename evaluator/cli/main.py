@@ -119,7 +119,7 @@ def main() -> None:
         from evaluator.cli.output import print_findings, print_json, say
 
         if "--format=json" in sys.argv or ("json" in sys.argv and "--format" in sys.argv):
-            print_json({"error": str(error), "findings": [f.model_dump(mode="json") for f in error.findings]})
+            print_json({"error": str(error), "findings": [f.plain() for f in error.findings]})
         say(f"Error: {error}")
         print_findings(error.findings)
         sys.exit(2)

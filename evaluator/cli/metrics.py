@@ -191,7 +191,7 @@ def detections_command(
             {
                 "images": scores.cases,
                 "map": {v: asdict(m) for v, m in scores.by_variant.items()},
-                "findings": [f.model_dump(mode="json") for f in scores.findings],
+                "findings": [f.plain() for f in scores.findings],
             }
         )
     elif scores.by_variant:

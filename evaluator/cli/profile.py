@@ -120,7 +120,7 @@ def _json(profile: Profile, subject: Subject) -> dict[str, Any]:
         ],
         "timings": [timing.model_dump(mode="json") for timing in profile.timings],
         "isolation": subject.runner.workers.isolation.level.value,
-        "findings": [finding.model_dump(mode="json") for finding in profile.findings],
+        "findings": [finding.plain() for finding in profile.findings],
     }
 
 

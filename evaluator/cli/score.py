@@ -97,5 +97,5 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         "message": outcome.message,
         "resumed": outcome.resumed,
         "scorecard": str(outcome.card_file) if outcome.card_file else None,
-        "findings": [f.model_dump(mode="json") for f in outcome.findings],
+        "findings": [f.plain() for f in outcome.findings],
     }

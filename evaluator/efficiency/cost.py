@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from evaluator.efficiency.counts import Counts
 from evaluator.efficiency.hardware import Hardware
-from evaluator.findings import Finding, Shown
+from evaluator.findings import Finding
+from evaluator.text import safe
 
 SCHEMA_VERSION: Literal[1] = 1
 OUT_OF_MEMORY = "out of memory"
@@ -22,6 +23,7 @@ InputSize = tuple[Pixels, Pixels]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+Shown = Annotated[str, AfterValidator(safe)]
 Words = Annotated[Shown, Field(max_length=200)]
 DeviceId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from evaluator.findings import Finding, has_errors
 from evaluator.images import Header, ImageProblem, Pixels, decode, inspect
 from evaluator.ingest.sources import Source, TooLarge
 from evaluator.patience import patiently
-from evaluator.tasks import Protocol
+
+if TYPE_CHECKING:
+    from evaluator.tasks import Protocol
 
 _NONSENSE = 1e6
 _DEPTHS = {"uint8": 8, "uint16": 16}
@@ -17,11 +20,31 @@ _DEPTHS = {"uint8": 8, "uint16": 16}
 
 @dataclass(frozen=True)
 class Expected:
-    """What a case's output must be."""
+    """What a case's output must be: all that whoever decodes it has to know of the task."""
 
     height: int
     width: int
-    protocol: Protocol
+    channels: int
+    bit_depth: int
+    accepts: tuple[str, ...]
+    """Kinds of values."""
+    is_rounded: bool
+    """Whether values of another depth are rounded to whole levels."""
+    white: float | None
+    """The largest value of linear light that the task looks at; None for tasks of other images."""
+
+    @classmethod
+    def of(cls, height: int, width: int, protocol: Protocol) -> Expected:
+        """Return what a task's protocol asks of an output of one size."""
+        return cls(
+            height,
+            width,
+            protocol.channels,
+            protocol.bit_depth,
+            protocol.accepts,
+            protocol.quantise == "round",
+            None if protocol.tone_map is None else protocol.tone_map.white,
+        )
 
     @property
     def byte_limit(self) -> int:
@@ -76,7 +99,7 @@ def examine(data: bytes, name: str, expected: Expected, *, sha256: str | None = 
     except ImageProblem as problem:
         findings.append(Finding.error(problem.code, name, problem.expected, problem.got, problem.fix))
         return Reading(None, digest, tuple(findings))
-    suspect = suspect_range(pixels, name, expected.protocol)
+    suspect = suspect_range(pixels, name, expected.white)
     return Reading(None if has_errors(suspect) else pixels, digest, (*findings, *suspect))
 
 
@@ -97,12 +120,11 @@ def judge(header: Header, name: str, expected: Expected) -> list[Finding]:
                 f"{expected.width}×{expected.height} pixels",
                 f"{header.width}×{header.height}",
                 "This array looks channels-first: transpose it to (height, width, channels)."
-                if header.format == "NPY"
-                and (header.height, header.width) == (expected.protocol.channels, expected.height)
+                if header.format == "NPY" and (header.height, header.width) == (expected.channels, expected.height)
                 else "Write it at the reference's size; nothing is resized or cropped.",
             )
         )
-    channels = expected.protocol.channels
+    channels = expected.channels
     if header.alpha:
         found.append(Finding.error("alpha", name, "no alpha channel", "one", "Save it without transparency."))
     elif header.channels != channels:
@@ -119,7 +141,7 @@ def judge(header: Header, name: str, expected: Expected) -> list[Finding]:
         )
     if header.frames != 1:
         found.append(Finding.error("frames", name, "one image", f"{header.frames}", "Save one image a file."))
-    found += _compare_depth(header, name, expected.protocol)
+    found += _compare_depth(header, name, expected)
     if header.orientation != 1:
         found.append(
             Finding.warning(
@@ -136,36 +158,41 @@ def judge(header: Header, name: str, expected: Expected) -> list[Finding]:
     return found
 
 
-def _compare_depth(header: Header, name: str, protocol: Protocol) -> list[Finding]:
+def _compare_depth(header: Header, name: str, expected: Expected) -> list[Finding]:
     kind = "float" if header.dtype.startswith("float") else header.dtype
-    if kind not in protocol.accepts:
+    if kind not in expected.accepts:
         return [
             Finding.error(
-                "bit-depth", name, " or ".join(protocol.accepts), header.dtype, "Save it in a depth that is accepted."
+                "bit-depth", name, " or ".join(expected.accepts), header.dtype, "Save it in a depth that is accepted."
             )
         ]
     depth = _DEPTHS.get(kind)
-    if depth and depth != protocol.bit_depth:
-        treated = "rounded to" if protocol.quantise == "round" else "scaled, not rounded, to"
-        wanted = f"{protocol.bit_depth} bit"
+    if depth and depth != expected.bit_depth:
+        treated = "rounded to" if expected.is_rounded else "scaled, not rounded, to"
+        wanted = f"{expected.bit_depth} bit"
         fix = f"It is {treated} the scale of {wanted}; save {wanted} if that is not meant."
         return [Finding.warning("bit-depth", name, wanted, f"{depth} bit", fix)]
     return []
 
 
-def suspect_range(pixels: Pixels, name: str, protocol: Protocol) -> list[Finding]:
-    """Point out values that look like another scale; they are scored as they are, if they are no nonsense."""
+def suspect_range(pixels: Pixels, name: str, white: float | None) -> list[Finding]:
+    """Point out values that look like another scale; they are scored as they are, if they are no nonsense.
+
+    Args:
+        pixels: what was decoded.
+        name: the file's.
+        white: the largest value of linear light that counts; None for images of other tasks.
+    """
     highest = float(pixels.array.max())
     lowest = float(pixels.array.min())
     if pixels.kind == "uint16" and 0 < highest <= 255:
         fix = "Values are taken as 16 bit all the same: multiply by 257, or save 8 bit."
         return [Finding.warning("range", name, "16-bit values up to 65535", f"none above {highest:.0f}", fix)]
-    white = 1.0 if protocol.tone_map is None else protocol.tone_map.white
-    if pixels.kind == "float" and max(-lowest, highest) > _NONSENSE * white:
+    if pixels.kind == "float" and max(-lowest, highest) > _NONSENSE * (white or 1.0):
         fix = "No image holds such values: find out where they come from."
         got = f"values from {lowest:.4g} to {highest:.4g}"
-        return [Finding.error("range", name, f"values from 0 to {white:g}", got, fix)]
-    if protocol.tone_map is not None:
+        return [Finding.error("range", name, f"values from 0 to {white or 1.0:g}", got, fix)]
+    if white is not None:
         return []  # the clipping of the tone map says it
     if pixels.kind == "float" and (lowest < 0 or highest > 1):
         fix = "White is 1 for float values; what lies outside is treated as the protocol says."

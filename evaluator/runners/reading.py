@@ -137,13 +137,7 @@ def decode(data: bytes, workers: Workers, *, limit: int = 1 << 31) -> tuple[Pixe
 
 
 def _output_request(name: str, expected: Expected) -> dict[str, Any]:
-    protocol = expected.protocol.model_dump_json()
-    return {
-        "job": "output",
-        "file": name,
-        "cpu": _this_cpu(),
-        "expected": {"height": expected.height, "width": expected.width, "protocol": protocol},
-    }
+    return {"job": "output", "file": name, "cpu": _this_cpu(), "expected": vars(expected)}
 
 
 def _this_cpu() -> int | None:
@@ -158,13 +152,13 @@ def _digest(given: object) -> str:
 
 
 def _output_limits(expected: Expected) -> Limits:
-    size = expected.height * expected.width * expected.protocol.channels * 8
+    size = expected.height * expected.width * expected.channels * 8
     return Limits(text=1 << 20, payloads=1, payload=size)
 
 
 def _pixels(array: Array, expected: Expected) -> Pixels | None:
     """Return finite pixels of the shape that the case must have, in a peak that follows from their type; else None."""
-    if array.shape != (expected.height, expected.width, expected.protocol.channels):
+    if array.shape != (expected.height, expected.width, expected.channels):
         return None
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         return None

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from evaluator.findings import Finding
 from evaluator.text import safe
 
+_FINDING = TypeAdapter(Finding)
 _TEXT_LIMIT = 2000
 _CODE = re.compile("[a-z0-9-]{1,40}")
 
@@ -21,11 +22,11 @@ def findings_of(text: Mapping[str, Any]) -> tuple[Finding, ...]:
     found = []
     for item in given if isinstance(given, list) else ():
         try:
-            finding = Finding.model_validate(item)
+            told = _FINDING.validate_python(item)
         except ValidationError:
             continue
-        cleaned = {name: shown(getattr(finding, name)) for name in ("file", "expected", "got", "fix")}
-        found.append(finding.model_copy(update={**cleaned, "code": _code_of(finding.code)}))
+        words = map(shown, (told.file, told.expected, told.got, told.fix))
+        found.append(Finding(_code_of(told.code), told.severity, *words))
     return tuple(found)
 
 

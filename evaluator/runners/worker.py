@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,9 @@ import numpy as np
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import ImageProblem, Pixels, mat73
-from evaluator.ingest.manifest import Manifest
 from evaluator.ingest.reader import Expected, Reading, examine, fetch
 from evaluator.ingest.sources import Source, TooLarge, open_source
 from evaluator.runners.frames import Array, Channel, Closed, Limits, Payload
-from evaluator.tasks import Protocol
 
 _TRUSTED = Limits(text=1 << 26, payloads=8, payload=1 << 40)  # the harness sends no nonsense
 _LARGE = 1 << 26  # bytes
@@ -74,7 +71,7 @@ class Worker:
         """Decode one output, from its bytes or from the archive, and say what is wrong with it."""
         self._follow(request["cpu"])
         wanted = request["expected"]
-        expected = Expected(wanted["height"], wanted["width"], _protocol(wanted["protocol"]))
+        expected = Expected(**{**wanted, "accepts": tuple(wanted["accepts"])})
         name = request["file"]
         data = payloads[0] if payloads else fetch(self._archive, name, expected)
         if isinstance(data, Finding):
@@ -99,6 +96,7 @@ class Worker:
 
     def load(self, request: dict[str, Any], _: Sequence[Payload]) -> Answer:
         """Load a model; `key` names it in later requests."""
+        from evaluator.ingest.manifest import Manifest
         from evaluator.runners.models import ModelProblem, load_model
 
         manifest = Manifest.model_validate(request["manifest"])
@@ -123,6 +121,7 @@ class Worker:
 
     def operators(self, request: dict[str, Any], _: Sequence[Payload]) -> Answer:
         """List the operators of a model for an image of one size; as bytes, for there may be many."""
+        from evaluator.ingest.manifest import Manifest
         from evaluator.runners.models import ModelProblem
         from evaluator.runners.models.cost import list_operators
 
@@ -207,13 +206,8 @@ def _pixels(request: dict[str, Any], payloads: Sequence[Payload]) -> list[Pixels
     ]
 
 
-@lru_cache(maxsize=8)
-def _protocol(text: str) -> Protocol:
-    return Protocol.model_validate_json(text)
-
-
 def _plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    return [finding.model_dump(mode="json") for finding in findings]
+    return [finding.plain() for finding in findings]
 
 
 def _problem(problem: Any) -> dict[str, str]:  # noqa: ANN401 - an ImageProblem or a ModelProblem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -133,7 +134,9 @@ class Processes(_Own):
         self.close()
         # Not forked: threads and compiled code of this process would be copied in mid-work.
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(self.parallel, mp_context=context, initializer=_follow_parent)
+        self._pool = ProcessPoolExecutor(
+            self.parallel, mp_context=context, initializer=_follow_parent, initargs=(os.getpid(),)
+        )
 
     def lost(self, error: BaseException) -> bool:
         """See `Backend`."""
@@ -221,13 +224,15 @@ class Dask:
         self._client = self._cluster = None
 
 
-def _follow_parent() -> None:
+def _follow_parent(parent: int) -> None:
     """End when the process that runs us ends, however that is, and leave Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         from evaluator.runners.sandbox.confine import prctl
 
         prctl(1, signal.SIGKILL)  # when the parent dies
+        if os.getppid() != parent:  # it died before
+            os._exit(1)
 
 
 def _within(seconds: float, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - a class without types

@@ -135,13 +135,13 @@ class ModelOutputs:
     def output(self, split: Split, case: str, expected: Expected) -> Output:
         """See `Provider`."""
         name = f"{case}.npy"
-        limit = expected.height * expected.width * expected.protocol.channels * 8
+        limit = expected.height * expected.width * expected.channels * 8
         inputs = split.inputs(case)
         try:
             with _breaking():
                 ran = self.runner.run(inputs, limit=limit)
         except RunFailed as failure:
-            finding = failure.finding.model_copy(update={"file": name})
+            finding = replace(failure.finding, file=name)
             return Output("", Reading(None, "", (finding,)), State.FAILED)
         data = encode_npy(ran.output)
         if self.kept is not None:
@@ -298,7 +298,7 @@ def run_case(job: CaseJob) -> dict[int, CaseResult]:
         reference = job.split.target(job.case)
         measure = _Measure(job, reference)
     height, width = reference.array.shape[:2]
-    expected = Expected(height, width, job.split.task.spec.protocol)
+    expected = Expected.of(height, width, job.split.task.spec.protocol)
     results = {}
     for number, provider in job.providers.items():
         try:
@@ -414,9 +414,7 @@ class _Measure:
 def _clipped(finding: Finding, share: float) -> Finding:
     if finding.code != "range":
         return finding
-    return finding.model_copy(
-        update={"fix": f"{share:.2%} of the values were clipped, as the protocol says; white is 1."}
-    )
+    return replace(finding, fix=f"{share:.2%} of the values were clipped, as the protocol says; white is 1.")
 
 
 def _no_number(metric: str, file: str, detail: str) -> Finding:

@@ -225,12 +225,12 @@ def _values(result: CaseResult) -> dict[str, Any]:
     return {
         **vars(result),
         "scores": {m: [s.state, s.value, s.detail, dict(s.extra)] for m, s in result.scores.items()},
-        "findings": [f.model_dump(mode="json") for f in result.findings],
+        "findings": [f.plain() for f in result.findings],
     }
 
 
 def _result(values: dict[str, Any]) -> CaseResult:
     scores = {m: Score(_STATES[state], *rest) for m, (state, *rest) in values.pop("scores").items()}
-    findings = tuple(Finding.model_validate(f) for f in values.pop("findings"))
+    findings = tuple(Finding(**f) for f in values.pop("findings"))
     marks = tuple(values.pop("marks"))
     return CaseResult(scores=scores, findings=findings, marks=marks, **values)

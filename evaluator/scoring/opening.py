@@ -143,7 +143,7 @@ class Opener:
         try:
             runner.load()
         except RunFailed as failure:
-            finding = failure.finding.model_copy(update={"file": str(path)})
+            finding = replace(failure.finding, file=str(path))
             raise EvaluatorError(f"{path} cannot be run.", [*submission.findings, finding]) from None
         self._loaded += 1
         if self._loaded > _WAITING:
@@ -162,8 +162,8 @@ class Opener:
 
 def _renamed(finding: Finding, copy: Path, url: Url) -> Finding:
     """Return a finding that names the URL where it names the copy."""
-    shown = {name: value.replace(str(copy), str(url)) for name, value in finding if isinstance(value, str)}
-    return finding.model_copy(update=shown | {"severity": finding.severity})
+    words = (finding.file, finding.expected, finding.got, finding.fix)
+    return Finding(finding.code, finding.severity, *(text.replace(str(copy), str(url)) for text in words))
 
 
 def permit(submission: Submission, level: Level, permissions: Permissions, *, trusted: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -196,7 +196,7 @@ def _no_model(path: Path) -> EvaluatorError:
 
 
 def _unusable(path: Path, failure: RunFailed) -> EvaluatorError:
-    return EvaluatorError(f"{path} cannot be read.", [failure.finding.model_copy(update={"file": str(path)})])
+    return EvaluatorError(f"{path} cannot be read.", [replace(failure.finding, file=str(path))])
 
 
 def count_operators(subject: Subject, sizes: Sequence[Size], profile: Profile) -> None:
@@ -255,7 +255,7 @@ def _note(profile: Profile, finding: Finding, size: Size) -> None:
     ):
         return
     at = f"{profile.submission} at {size[0]}x{size[1]}"
-    profile.findings.append(finding.model_copy(update={"file": finding.file or at}))
+    profile.findings.append(replace(finding, file=finding.file or at))
 
 
 def _uncounted(unknown: Sequence[Uncounted]) -> Finding:
@@ -291,7 +291,7 @@ def time_runs(subject: Subject, sizes: Sequence[Size], bench: Bench, profile: Pr
     try:
         subject.runner.load("latency")
     except RunFailed as refusal:
-        profile.findings.append(refusal.finding.model_copy(update={"file": profile.submission}))
+        profile.findings.append(replace(refusal.finding, file=profile.submission))
         profile.timings += [_timing(subject, bench, size, failure="it cannot be loaded") for size in sizes]
         return
     different = _artefacts_differ(subject, min(sizes, key=lambda s: s[0] * s[1]))

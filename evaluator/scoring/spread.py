@@ -56,8 +56,8 @@ def spread(output: Path, reference: Path | None = None, metric_ids: Sequence[str
                 scores[metric].append(score)
             depth: Literal[8, 16] = 16 if target.dtype == "uint16" else 8
             protocol = Protocol(channels=1 if target.channels == 1 else 3, bit_depth=depth)
-            expected = Expected(target.height, target.width, protocol)
-            findings += [*judge(header, out_file.name, expected), *suspect_range(out, out_file.name, protocol)]
+            expected = Expected.of(target.height, target.width, protocol)
+            findings += [*judge(header, out_file.name, expected), *suspect_range(out, out_file.name, expected.white)]
     found = {m: metrics.aggregate(contracts[m], each, "unranked") for m, each in scores.items()}
     return Spread(found, tuple(f for f in findings if f.severity is not Severity.ERROR))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def try_model(opened: Opened, split: Split) -> list[Finding]:
     reference = _crop(split.target(case))
     limit = reference.array.size * 8
     height, width, _ = reference.array.shape
-    expected = Expected(height, width, split.task.spec.protocol)
+    expected = Expected.of(height, width, split.task.spec.protocol)
     ran = _run(runner, given, limit, case)
     if isinstance(ran, Finding):
         return [ran]
@@ -79,7 +80,7 @@ def _run(runner: ModelRunner, given: Mapping[str, Pixels], limit: int, case: str
     try:
         return runner.run(given, limit=limit, **how)
     except RunFailed as failure:
-        return failure.finding.model_copy(update={"file": f"{case} (a crop)"})
+        return replace(failure.finding, file=f"{case} (a crop)")
 
 
 def _look(ran: Ran, case: str, expected: Expected) -> list[Finding]:

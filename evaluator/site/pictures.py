@@ -170,7 +170,7 @@ class Pictures:
                 self._absent[row.submission] = gone
                 return
             for shown, case in wanted:
-                expected = Expected(shown.height, shown.width, spec.protocol)
+                expected = Expected.of(shown.height, shown.width, spec.protocol)
                 reading = read_output(source, case.output, expected, workers)
                 if reading.pixels is not None and reading.sha256 == case.output_sha256:
                     self._put(shown, name, reading.pixels)

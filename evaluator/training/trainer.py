@@ -183,6 +183,8 @@ class _Run:
         self._bfloat16 = recipe.precision is not None and recipe.precision.value == "bfloat16"
         folder = code_folder(settings.baseline)
         self._network = _built(folder, recipe.entry, self._model.layout == "NHWC", settings).to(settings.device)
+        if self._bfloat16:
+            self._channels_last()
         self._terms = import_entry(folder, f"losses:{recipe.terms}", FILE_NAME)
         self._aids: dict[str, Foreign] = {}
         if recipe.stand_in:
@@ -374,7 +376,17 @@ class _Run:
         """Return images as the network takes them."""
         black, white = self._model.range
         tensor = self._torch.from_numpy(array).to(self._settings.device) * (white - black) + black
-        return tensor if self._model.layout == "NHWC" else tensor.permute(0, 3, 1, 2).contiguous()
+        if self._model.layout == "NHWC":
+            return tensor
+        tensor = tensor.permute(0, 3, 1, 2)  # channels last, as they come
+        return tensor if self._bfloat16 else tensor.contiguous()
+
+    def _channels_last(self) -> None:
+        """Lay the weights of convolutions as bfloat16's kernels take them, which else copy them at each step."""
+        for module in self._network.modules():
+            if isinstance(module, self._torch.nn.Conv2d | self._torch.nn.ConvTranspose2d):
+                weight = module.weight
+                weight.data = weight.data.contiguous(memory_format=self._torch.channels_last)
 
     def _parameters(self) -> list[Foreign]:
         return [parameter for parameter in self._network.parameters() if parameter.requires_grad]

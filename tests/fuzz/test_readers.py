@@ -28,6 +28,7 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydantic import TypeAdapter
 
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.images import ImageProblem, decode, encode_png, inspect
@@ -43,6 +44,7 @@ EXAMPLES = int(os.environ.get("EVALUATOR_FUZZ_EXAMPLES", "1500"))
 HEIGHT, WIDTH = 12, 16
 LIMIT = 2**22
 BLOCKS = [str(n) for n in range(32)]
+FINDING = TypeAdapter(Finding)
 MANIFEST = b"""
 id = "team_x"
 team = "Team X"
@@ -249,14 +251,14 @@ def assert_said(error: EvaluatorError) -> None:
 def read_one(data: bytes) -> None:
     """Read an output as the harness does; it must not raise, and what it gives must be what was expected."""
     with no_hang():
-        reading = read_output(_Memory(data), "x", Expected(HEIGHT, WIDTH, Protocol()))
+        reading = read_output(_Memory(data), "x", Expected.of(HEIGHT, WIDTH, Protocol()))
     if reading.pixels is None:
         assert reading.findings
     else:
         assert reading.pixels.array.shape == (HEIGHT, WIDTH, 3)
         assert np.isfinite(reading.pixels.array).all()
     for finding in reading.findings:
-        assert finding.model_dump_json()
+        assert FINDING.dump_json(finding)
 
 
 @fuzz
@@ -347,7 +349,7 @@ def test_manifests(data: st.DataObject) -> None:
     with no_hang():
         manifest, findings = parse_toml(Manifest, damaged, "submission.toml", "manifest")
     assert (manifest is None) == bool(findings)
-    assert all(f.model_dump_json() for f in findings)
+    assert all(FINDING.dump_json(f) for f in findings)
 
 
 def test_the_seeds_themselves_are_read(

@@ -19,7 +19,7 @@ from evaluator.images import encode_png
 from evaluator.ingest import Expected, FolderSource, Reading, ZipSource, read_output
 from evaluator.tasks import Protocol
 
-EXPECTED = Expected(height=20, width=24, protocol=Protocol())
+EXPECTED = Expected.of(height=20, width=24, protocol=Protocol())
 RGB = np.random.default_rng(5).integers(0, 256, (20, 24, 3), dtype=np.uint8)
 DEEP = np.random.default_rng(6).integers(0, 65536, (20, 24, 3), dtype=np.uint16)
 ERROR, WARNING = Severity.ERROR, Severity.WARNING
@@ -39,7 +39,7 @@ def npy(array: Any) -> bytes:
 
 def read(folder: Path, data: bytes, **protocol: Any) -> Reading:
     (folder / "1.png").write_bytes(data)
-    expected = Expected(20, 24, Protocol(**protocol))
+    expected = Expected.of(20, 24, Protocol(**protocol))
     return read_output(FolderSource(folder), "1.png", expected)
 
 
@@ -195,7 +195,7 @@ def test_bomb_in_an_archive_is_an_error(archive: Any) -> None:
 
 def test_largest_honest_file_is_below_the_limit() -> None:
     for height, width in ((1, 1), (20, 24), (256, 256), (3000, 4000)):
-        assert height * width * 3 * 8 + 4096 < Expected(height, width, Protocol()).byte_limit
+        assert height * width * 3 * 8 + 4096 < Expected.of(height, width, Protocol()).byte_limit
 
 
 def test_bomb_of_pixels_is_refused_by_its_header(tmp_path: Path) -> None:

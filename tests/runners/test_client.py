@@ -38,7 +38,7 @@ from evaluator.tasks import Limits, Protocol
 Make = Callable[..., ModelRunner]
 Count = Callable[[], int]
 LIMIT = 1 << 20
-EXPECTED = Expected(8, 9, Protocol())
+EXPECTED = Expected.of(8, 9, Protocol())
 ROOMY = FrameLimits(text=1 << 16, payloads=4, payload=1 << 20)
 PNG = encode_png(np.arange(216, dtype=np.uint8).reshape(8, 9, 3))
 DARK = Pixels(np.zeros((8, 9, 3), np.uint8), 255.0)

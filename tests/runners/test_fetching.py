@@ -21,7 +21,7 @@ from evaluator.tasks import Limits, Protocol
 from remote_support import put, serving, store_in_memory
 
 PNG = encode_png(np.arange(216, dtype=np.uint8).reshape(8, 9, 3))
-EXPECTED = Expected(8, 9, Protocol())
+EXPECTED = Expected.of(8, 9, Protocol())
 
 
 @pytest.fixture

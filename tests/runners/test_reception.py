@@ -24,7 +24,7 @@ from evaluator.tasks import Limits, Protocol
 BLOCKS = [str(n) for n in range(32)]
 LEVELS = ("A", "B", "C", "limits", "none")
 PNG = encode_png(np.arange(216, dtype=np.uint8).reshape(8, 9, 3))
-EXPECTED = Expected(8, 9, Protocol())
+EXPECTED = Expected.of(8, 9, Protocol())
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_files_of_all_blocks_are_taken_apart_by_the_worker(tmp_path: Path, how: 
         names, findings = source.scan()
         assert (len(names), findings) == (32, [])
         name = next(n for n in names if n.endswith("17.npy"))
-        reading = read_output(source, name, Expected(256, 256, Protocol()), workers)
+        reading = read_output(source, name, Expected.of(256, 256, Protocol()), workers)
         assert reading.pixels is not None
         assert np.array_equal(reading.pixels.array, blocks[0, 17])
 

@@ -8,10 +8,12 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar, cast
 
 from evaluator.findings import EvaluatorError, Finding
-from evaluator.remote import Url
+
+if TYPE_CHECKING:
+    from evaluator.remote import Url
 
 NAME_LIMIT = 255
 DEPTH_LIMIT = 8

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from evaluator.findings import Finding
-from evaluator.ingest.baselines import is_baseline
 from evaluator.ingest.sources.base import DEPTH_LIMIT, read_all, unprintable
 
 
@@ -24,6 +23,8 @@ class FolderSource:
         found: dict[str, int] = {}
         findings: list[Finding] = []
         # Installers link the files of packages, and so of baselines, to copies of their own.
+        from evaluator.ingest.baselines import is_baseline  # loads what manifests are read with: not for workers
+
         linked = is_baseline(self.path)
         folders = [""]
         while folders:
