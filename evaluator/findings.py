@@ -27,7 +27,7 @@ class Severity(StrEnum):
 class Finding:
     """One thing to say about one file: what was expected, what was found, what to do."""
 
-    # No model of pydantic's, which takes as long to load as the rest of a worker; models hold and check it all the same.
+    # No model of pydantic's, which takes as long to load as the rest of a worker; such models hold and check it.
     __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid"}
 
     code: str

@@ -8,11 +8,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any, Literal, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from evaluator.findings import EvaluatorError
 from evaluator.metrics.lpips_net import limit_threads
@@ -55,6 +58,10 @@ class Backend(Protocol):
         """Tell whether an error says that workers are gone, and nothing of the job."""
         ...
 
+    def moved(self) -> Sequence[Future[Any]]:
+        """Return the jobs whose worker was lost and that others do now, as far as they were not told before."""
+        ...
+
     def gone(self) -> Exception | None:
         """Return an error if there have been no workers for a while: asked where nothing is finished for long."""
         ...
@@ -82,6 +89,10 @@ class GivenExecutor:
     def lost(self, error: BaseException) -> bool:
         """See `Backend`: there is no way to get others."""
         return False
+
+    def moved(self) -> Sequence[Future[Any]]:
+        """See `Backend`: all are lost together."""
+        return ()
 
     def gone(self) -> Exception | None:
         """See `Backend`: they are in this machine, or somebody else sees to them."""
@@ -157,7 +168,9 @@ class Dask:
         self._workers, self._scheduler, self._resources = workers, scheduler, dict(resources or {})
         self._client: Any = None
         self._cluster: Any = None
-        self._executors: dict[bool, Executor] = {}
+        self._executors: dict[bool, Any] = {}
+        self._jobs: WeakValueDictionary[str, Future[Any]] = WeakValueDictionary()
+        self._moved: deque[str] = deque()  # keys of jobs; filled by the client's thread
 
     def open(self) -> None:
         """See `Backend`."""
@@ -176,6 +189,7 @@ class Dask:
             named = {"scheduler_file": self._scheduler} if self._scheduler.endswith(".json") else {}
             address = {} if named else {"address": self._cluster or self._scheduler}
             self._client = _within(2 * _CONNECT_S, lambda: library.Client(**named, **address, timeout=_CONNECT_S))
+            self._client.subscribe_topic("all", self._hear)
             self._client.wait_for_workers(1, timeout=_CONNECT_S)
         except Exception as error:  # of an address, a file, TLS or the network: Dask has no kind of its own for each
             self.close()
@@ -197,7 +211,21 @@ class Dask:
 
     def submit(self, function: Callable[[Given], Result], job: Given, *, model: bool) -> Future[Result]:
         """See `Backend`."""
-        return self._executors[model].submit(function, job)
+        key = f"evaluator-{uuid.uuid4().hex}"
+        future: Future[Result] = self._executors[model].submit(function, job, key=key)
+        self._jobs[key] = future
+        return future
+
+    def _hear(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        """Note which jobs a worker had that the scheduler has given up."""
+        _, told = event
+        if told.get("action") == "remove-worker":
+            self._moved.extend([*told.get("processing-tasks", ()), *told.get("lost-computed-tasks", ())])
+
+    def moved(self) -> Sequence[Future[Any]]:
+        """See `Backend`."""
+        keys = [self._moved.popleft() for _ in range(len(self._moved))]
+        return [job for key in keys if (job := self._jobs.get(key)) is not None]
 
     def lost(self, error: BaseException) -> bool:
         """See `Backend`: Dask gives lost jobs to other workers itself, and cancels them where the scheduler is gone."""

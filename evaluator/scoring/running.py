@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -229,6 +229,7 @@ class _Pass:
                     return
                 if lost is None:
                     finished, _ = wait(self._waiting, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
+                    self._note_moved()
                     lost = self._collect(finished) if finished else self._backend.gone()
                 if lost is not None:
                     self._replace(lost)
@@ -293,6 +294,11 @@ class _Pass:
         if done.seconds:
             self._mean_s += 0.3 * (max(sum(done.seconds.values()) / len(done.seconds), 1e-4) - self._mean_s)
 
+    def _note_moved(self) -> None:
+        cases = [case for job in self._backend.moved() if job in self._waiting for case in self._waiting[job].cases]
+        if cases:
+            self._note_lost(cases, "a worker was lost, done by another")
+
     def _replace(self, error: BaseException) -> None:
         """Get new workers in place of those that were lost, and have done again what they were at."""
         self._losses += 1
@@ -301,12 +307,7 @@ class _Pass:
             future.cancel()
             self._again.extend(chunk.cases)
         self._waiting.clear()
-        lost = {number for _, numbers in self._again for number in numbers}
-        cases = ", ".join(case for case, _ in list(self._again)[:5])
-        line = (
-            f"{len(self._again)} cases ({cases}{' …' if len(self._again) > 5 else ''}): workers were lost, done again"
-        )
-        self._note(line, lost)
+        cases = self._note_lost(self._again, "workers were lost, done again")
         if self._losses > _LOSSES:
             raise EvaluatorError(
                 f"Workers were lost {self._losses} times in a row, at the cases {cases}: {type(error).__name__} "
@@ -315,6 +316,12 @@ class _Pass:
             )
         pause(self._losses)
         self._backend.open()
+
+    def _note_lost(self, cases: Collection[tuple[str, tuple[int, ...]]], what: str) -> str:
+        """Note that cases were not finished by those who had them; return the first of their ids."""
+        first = ", ".join(case for case, _ in list(cases)[:5]) + (" …" if len(cases) > 5 else "")
+        self._note(f"{len(cases)} cases ({first}): {what}", {number for _, numbers in cases for number in numbers})
+        return first
 
     def _note(self, line: str, numbers: set[int]) -> None:
         self._progress.tell("retried", message=line)

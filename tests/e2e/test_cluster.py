@@ -166,6 +166,9 @@ def test_a_worker_that_is_lost_costs_no_case(
     assert told(tmp_path / "b") == quiet
     (report,) = (event for event in events if event["event"] == "run-finished")
     assert report["scores"] == 2 * CASES, "a case was scored twice, or not at all"
+    (line,) = report["retried"]
+    assert line.endswith("a worker was lost, done by another")
+    assert all(card.retried == (line,) for card in Store(tmp_path / "b").read("tiny", "five"))
 
 
 def test_a_scheduler_that_is_restarted_costs_no_case(
