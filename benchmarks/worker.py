@@ -97,7 +97,7 @@ def decoding(folder: Path, runs: int) -> dict[str, Numbers]:
         for size in SIZES[:2]:
             pair = make_pairs(size, folder)[0]
             source, name = FolderSource(pair.files[0].parent), pair.files[0].name
-            expected = Expected(size.height, size.width, Protocol())
+            expected = Expected.of(size.height, size.width, Protocol())
 
             def there(source: FolderSource = source, name: str = name, expected: Expected = expected) -> None:
                 assert read_output(source, name, expected, workers).pixels is not None

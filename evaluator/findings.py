@@ -27,7 +27,7 @@ class Severity(StrEnum):
 class Finding:
     """One thing to say about one file: what was expected, what was found, what to do."""
 
-    # No model of pydantic's, which takes as long to load as the rest of a worker; such models hold and check it.
+    # Not pydantic's model: workers would load that as long as all the rest. Models with findings in them check them by:
     __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid"}
 
     code: str
@@ -39,6 +39,8 @@ class Finding:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "severity", Severity(self.severity))
+        if not isinstance(self.code, str):
+            raise TypeError(f"a code is a word, not {self.code!r}")
         for name in ("file", "expected", "got", "fix"):
             object.__setattr__(self, name, safe(getattr(self, name)))
 

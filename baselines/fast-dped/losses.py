@@ -12,6 +12,7 @@ from math import erf, sqrt
 import keras
 import numpy as np
 from keras import layers, ops
+from scipy.linalg import toeplitz
 
 Tensor = keras.KerasTensor
 Features = Callable[[Tensor], Tensor]
@@ -48,6 +49,34 @@ def terms(
         "colour": colour(output, target),
         "variation": variation(output),
     }
+
+
+def plain_terms(network: Callable[..., Tensor], inputs: Sequence[Tensor], target: Tensor) -> dict[str, Tensor]:
+    """Return losses that need no other network: errors of pixels for VGG's features, of edges for the adversary.
+
+    Args:
+        network: the enhancing network.
+        inputs: the phone's images, one tensor.
+        target: the camera's.
+    """
+    output = network(*inputs, training=True)
+    return {
+        "absolute": absolute(output, target),
+        "gradient": gradient(output, target),
+        "colour": colour(output, target),
+        "variation": variation(output),
+    }
+
+
+def absolute(output: Tensor, target: Tensor) -> Tensor:
+    """Return the mean absolute error, a scalar."""
+    return ops.mean(ops.abs(output - target))
+
+
+def gradient(output: Tensor, target: Tensor) -> Tensor:
+    """Return the mean absolute error of the differences of neighbours, down plus across: a scalar."""
+    down, across = _steps(output - target)
+    return ops.mean(ops.abs(down)) + ops.mean(ops.abs(across))
 
 
 def content(output: Tensor, target: Tensor, features: Features) -> Tensor:
@@ -91,12 +120,17 @@ def colour(output: Tensor, target: Tensor, std: float | None = None) -> Tensor:
         std: see `blur_kernel`.
     """
     line = np.sqrt(np.diagonal(blur_kernel(std)))  # the kernel is a product of two of these
-    error, channels = output - target, output.shape[-1]
-    for shape in ((_KERNEL, 1), (1, _KERNEL)):
-        kernel = np.repeat(line.astype("float32").reshape(*shape, 1, 1), channels, axis=2)
-        kernel = ops.convert_to_tensor(kernel)
-        error = ops.depthwise_conv(error, kernel, padding="same", data_format="channels_last")
+    down, across = (_blurring(line, size) for size in output.shape[1:3])
+    error = ops.einsum("ij,njwc->niwc", down, output - target)
+    error = ops.einsum("ij,nhjc->nhic", across, error)
     return ops.mean(ops.sum(ops.square(error), axis=(1, 2, 3))) / 2
+
+
+def _blurring(line: np.ndarray, size: int) -> Tensor:
+    """Return what blurs a row of pixels, `(size, size)`: a product is quick where such a convolution is not."""
+    half = np.zeros(size)
+    half[: _KERNEL // 2 + 1] = line[_KERNEL // 2 :][:size]
+    return ops.convert_to_tensor(toeplitz(half).astype("float32"))
 
 
 def blur_kernel(std: float | None = None) -> np.ndarray:
@@ -118,8 +152,13 @@ def blur_kernel(std: float | None = None) -> np.ndarray:
 
 def variation(output: Tensor) -> Tensor:
     """Return the mean squared difference of neighbours, down plus across: a scalar."""
-    down, across = output[:, 1:] - output[:, :-1], output[:, :, 1:] - output[:, :, :-1]
+    down, across = _steps(output)
     return ops.mean(ops.square(down)) + ops.mean(ops.square(across))
+
+
+def _steps(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the differences of neighbours, down and across."""
+    return image[:, 1:] - image[:, :-1], image[:, :, 1:] - image[:, :, :-1]
 
 
 def gray(image: Tensor) -> Tensor:

@@ -2,5 +2,5 @@
 
 import lazy_loader
 
-# Workers load modules of this package, and few of what those that the stub names load.
+# Each name is loaded when it is first used: a worker needs few of these modules.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -31,7 +31,7 @@ class Expected:
     is_rounded: bool
     """Whether values of another depth are rounded to whole levels."""
     white: float | None
-    """The largest value of linear light that the task looks at; None for tasks of other images."""
+    """The largest value of linear light that counts; None for images of other tasks."""
 
     @classmethod
     def of(cls, height: int, width: int, protocol: Protocol) -> Expected:
@@ -188,10 +188,11 @@ def suspect_range(pixels: Pixels, name: str, white: float | None) -> list[Findin
     if pixels.kind == "uint16" and 0 < highest <= 255:
         fix = "Values are taken as 16 bit all the same: multiply by 257, or save 8 bit."
         return [Finding.warning("range", name, "16-bit values up to 65535", f"none above {highest:.0f}", fix)]
-    if pixels.kind == "float" and max(-lowest, highest) > _NONSENSE * (white or 1.0):
+    meant = 1.0 if white is None else white
+    if pixels.kind == "float" and max(-lowest, highest) > _NONSENSE * meant:
         fix = "No image holds such values: find out where they come from."
         got = f"values from {lowest:.4g} to {highest:.4g}"
-        return [Finding.error("range", name, f"values from 0 to {white or 1.0:g}", got, fix)]
+        return [Finding.error("range", name, f"values from 0 to {meant:g}", got, fix)]
     if white is not None:
         return []  # the clipping of the tone map says it
     if pixels.kind == "float" and (lowest < 0 or highest > 1):

@@ -59,7 +59,7 @@ class Backend(Protocol):
         ...
 
     def moved(self) -> Sequence[Future[Any]]:
-        """Return the jobs whose worker was lost and that others do now, as far as they were not told before."""
+        """Return the jobs whose worker was lost or left, and that the next free one is given; each of them once."""
         ...
 
     def gone(self) -> Exception | None:
@@ -216,16 +216,17 @@ class Dask:
         self._jobs[key] = future
         return future
 
-    def _hear(self, event: tuple[float, Mapping[str, Any]]) -> None:
+    def _hear(self, event: tuple[float, object]) -> None:
         """Note which jobs a worker had that the scheduler has given up."""
         _, told = event
-        if told.get("action") == "remove-worker":
+        if isinstance(told, Mapping) and told.get("action") == "remove-worker":
             self._moved.extend([*told.get("processing-tasks", ()), *told.get("lost-computed-tasks", ())])
 
     def moved(self) -> Sequence[Future[Any]]:
         """See `Backend`."""
         keys = [self._moved.popleft() for _ in range(len(self._moved))]
-        return [job for key in keys if (job := self._jobs.get(key)) is not None]
+        jobs = (self._jobs.get(key) for key in keys)
+        return [job for job in jobs if job is not None and not job.done()]
 
     def lost(self, error: BaseException) -> bool:
         """See `Backend`: Dask gives lost jobs to other workers itself, and cancels them where the scheduler is gone."""
@@ -245,6 +246,9 @@ class Dask:
     def close(self) -> None:
         """See `Backend`."""
         self._executors = {}
+        if self._client is not None:
+            with suppress(Exception):  # else the scheduler tells of its end to a client that is gone
+                self._client.unsubscribe_topic("all")
         for held in (self._client, self._cluster):
             if held is not None:
                 with suppress(OSError, TimeoutError, RuntimeError):

@@ -297,7 +297,7 @@ class _Pass:
     def _note_moved(self) -> None:
         cases = [case for job in self._backend.moved() if job in self._waiting for case in self._waiting[job].cases]
         if cases:
-            self._note_lost(cases, "a worker was lost, done by another")
+            self._note_lost(cases, "their worker was lost or left, given to the next")
 
     def _replace(self, error: BaseException) -> None:
         """Get new workers in place of those that were lost, and have done again what they were at."""

@@ -183,8 +183,10 @@ class _Run:
         self._bfloat16 = recipe.precision is not None and recipe.precision.value == "bfloat16"
         folder = code_folder(settings.baseline)
         self._network = _built(folder, recipe.entry, self._model.layout == "NHWC", settings).to(settings.device)
-        if self._bfloat16:
-            self._channels_last()
+        self._channels_last = self._bfloat16 and self._model.layout == "NCHW"
+        if self._channels_last:
+            _lie_channels_last(self._torch, self._network)
+        self._computed = _Autocast(self._torch, self._network, settings.device) if self._bfloat16 else self._network
         self._terms = import_entry(folder, f"losses:{recipe.terms}", FILE_NAME)
         self._aids: dict[str, Foreign] = {}
         if recipe.stand_in:
@@ -273,7 +275,7 @@ class _Run:
 
     def finish(self, first: float) -> Trained:
         """Write the weights that were best on the held-out part, and what belongs to them."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         self._network.load_state_dict(self._best)
         if hasattr(self._network, "freeze"):  # what is only needed while it is trained does not ship
@@ -285,7 +287,7 @@ class _Run:
             arrays = {name: value.cpu().numpy() for name, value in self._network.state_dict().items()}
         out = self._settings.out
         file = out / WEIGHTS
-        save_file({name: array.copy(order="C") for name, array in arrays.items()}, file)
+        file.write_bytes(save({name: array.copy(order="C") for name, array in arrays.items()}))  # for all to read
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         best = self._rows[_last_best([float(row["held_out_loss"]) for row in self._rows])]
         trained = {"steps": self.step, "best_step": best["step"]}
@@ -355,21 +357,15 @@ class _Run:
 
     def _loss(self, batch: Batch) -> Foreign:
         inputs, target = [self._tensor(array) for array in batch.inputs], self._tensor(batch.targets)
-        with _on(self._settings.device), self._cast():
-            terms: Mapping[str, Foreign] = self._terms(self._network, inputs, target, **self._aids)
+        with _on(self._settings.device):
+            terms: Mapping[str, Foreign] = self._terms(self._computed, inputs, target, **self._aids)
         return sum(self._weights[name] * term for name, term in terms.items())
-
-    def _cast(self) -> AbstractContextManager[object]:
-        cast: AbstractContextManager[object] = self._torch.autocast(
-            self._settings.device, self._torch.bfloat16, enabled=self._bfloat16
-        )
-        return cast
 
     def _error(self, batch: Batch) -> Foreign:
         """Return the mean absolute error of outputs, of 1."""
         black, white = self._model.range
-        with _on(self._settings.device), self._cast():
-            output = self._network(*map(self._tensor, batch.inputs)).clamp(black, white)
+        with _on(self._settings.device):
+            output = self._computed(*map(self._tensor, batch.inputs)).clamp(black, white)
         return (output - self._tensor(batch.targets)).abs().mean() / (white - black)
 
     def _tensor(self, array: NDArray[np.float32]) -> Foreign:
@@ -379,17 +375,35 @@ class _Run:
         if self._model.layout == "NHWC":
             return tensor
         tensor = tensor.permute(0, 3, 1, 2)  # channels last, as they come
-        return tensor if self._bfloat16 else tensor.contiguous()
-
-    def _channels_last(self) -> None:
-        """Lay the weights of convolutions as bfloat16's kernels take them, which else copy them at each step."""
-        for module in self._network.modules():
-            if isinstance(module, self._torch.nn.Conv2d | self._torch.nn.ConvTranspose2d):
-                weight = module.weight
-                weight.data = weight.data.contiguous(memory_format=self._torch.channels_last)
+        return tensor if self._channels_last else tensor.contiguous()
 
     def _parameters(self) -> list[Foreign]:
         return [parameter for parameter in self._network.parameters() if parameter.requires_grad]
+
+
+class _Autocast:
+    """Calls a network in bfloat16; what it gives is float32, so that losses are taken in that."""
+
+    def __init__(self, torch: Foreign, network: Foreign, device: str) -> None:
+        self._torch, self._network, self._device = torch, network, device
+
+    def __call__(self, *inputs: Foreign, **options: Foreign) -> Foreign:
+        with self._torch.autocast(self._device, self._torch.bfloat16):
+            output = self._network(*inputs, **options)
+        return output.float()
+
+    def __getattr__(self, name: str) -> Foreign:
+        return getattr(self._network, name)
+
+
+def _lie_channels_last(torch: Foreign, network: Foreign) -> None:
+    """Lay the weights of convolutions as bfloat16's kernels take them, which else copy them at each step.
+
+    The module's own `to` would do that to all parameters of four dimensions, whatever they are.
+    """
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            module.weight.data = module.weight.data.to(memory_format=torch.channels_last)
 
 
 def _last_best(losses: list[float]) -> int:

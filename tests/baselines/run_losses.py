@@ -76,6 +76,7 @@ def fast_dped() -> dict[str, Any]:
         "colour": number(part["colour"](output, target)),
         "colour, variance 3": number(part["colour"](output, target, 3**0.5)),
         "variation": number(part["variation"](output)),
+        **{name: number(part[name](output, target)) for name in ("absolute", "gradient")},
         "gray": ops.convert_to_numpy(part["gray"](output))[1, 2, 3].tolist(),
         "parameters": part["discriminator"]().count_params(),
     }

@@ -89,9 +89,10 @@ def test_structure_is_scikit_images_ssim(backend: dict[str, Any], given: dict[st
     assert values["same"] == pytest.approx(0, abs=1e-6)
 
 
-def test_absolute_and_gradient_by_hand(backend: dict[str, Any], given: dict[str, Any]) -> None:
+@pytest.mark.parametrize("folder", ["lpienet", "fast-dped"])
+def test_absolute_and_gradient_by_hand(backend: dict[str, Any], given: dict[str, Any], folder: str) -> None:
     output, target = given["output"].astype(float), given["target"].astype(float)
-    values = backend["lpienet"]["values"]
+    values = backend[folder]["values"]
     assert values["absolute"] == pytest.approx(np.abs(output - target).mean(), rel=1e-5)
     steps = sum(np.abs(np.diff(output, axis=a) - np.diff(target, axis=a)).mean() for a in (1, 2))
     assert values["gradient"] == pytest.approx(steps, rel=1e-5)

@@ -96,7 +96,8 @@ def expected(name: str) -> list[tuple[str, str, str, str, str]]:
 
 
 def test_there_are_some() -> None:
-    assert {"lpienet-sidd", "lpienet-gopro", "lpienet-udc", "unet-sidd", "msfg-lle-low-light"} <= set(TRAINED)
+    lpienet = {"lpienet-sidd", "lpienet-l-sidd", "lpienet-gopro", "lpienet-udc"}
+    assert lpienet | {"unet-sidd", "dncnn-sidd", "msfg-lle-low-light"} <= set(TRAINED)
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -163,7 +164,7 @@ def test_the_mini_splits_scores_are_the_cards_and_above_the_inputs(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["lpienet-sidd", "unet-sidd"])
+@pytest.mark.parametrize("name", ["lpienet-sidd", "lpienet-l-sidd", "unet-sidd", "dncnn-sidd"])
 @pytest.mark.parametrize("split", ["polyu", "sidd"])
 def test_real_noise_is_as_the_card_says(evaluate: Run, data_root: Path, name: str, split: str, tmp_path: Path) -> None:
     installed(name)

@@ -150,6 +150,7 @@ def test_a_cluster_gives_the_digits_of_a_thread(cluster: Cluster, run: Evaluate,
     assert told(tmp_path / "b") == quiet
     (report,) = (event for event in events if event["event"] == "run-finished")
     assert (report["scores"], report["references"]) == (2 * CASES, CASES)
+    assert "CRITICAL" not in (cluster.folder / "scheduler.log").read_text(), "the client left without a word"
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "cut off"])
@@ -167,7 +168,7 @@ def test_a_worker_that_is_lost_costs_no_case(
     (report,) = (event for event in events if event["event"] == "run-finished")
     assert report["scores"] == 2 * CASES, "a case was scored twice, or not at all"
     (line,) = report["retried"]
-    assert line.endswith("a worker was lost, done by another")
+    assert line.endswith("their worker was lost or left, given to the next")
     assert all(card.retried == (line,) for card in Store(tmp_path / "b").read("tiny", "five"))
 
 

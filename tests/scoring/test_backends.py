@@ -120,6 +120,17 @@ def test_processes_end_with_the_one_that_runs_them(many: Tiny, team: Path, tmp_p
     pytest.fail(f"{left} are still there")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a parent's end")
+def test_a_process_that_begins_after_its_parent_ended_ends() -> None:
+    script = "from evaluator.scoring.backends import _follow_parent; _follow_parent({}); print('goes on')"
+    alone, ours = (
+        subprocess.run([sys.executable, "-c", script.format(parent)], capture_output=True, text=True, check=False)
+        for parent in (2**22 + 1, os.getpid())
+    )
+    assert (alone.returncode, alone.stdout) == (1, "")
+    assert (ours.returncode, ours.stdout) == (0, "goes on\n")
+
+
 def state(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -48,9 +48,11 @@ def test_which_baselines_have_one() -> None:
         "lpienet-l",
         "k3dn-tiny",
         "lpienet-sidd",
+        "lpienet-l-sidd",
         "lpienet-gopro",
         "lpienet-udc",
         "unet-sidd",
+        "dncnn-sidd",
         "msfg-lle-low-light",
     } <= others
     assert set(trainable_baselines()) == own | others

@@ -24,7 +24,7 @@ from evaluator.training.leaving import CURVE, RECORD, WEIGHTS
 from evaluator.training.optimisers import scheduler_of
 from evaluator.training.recipe import Schedule, Value
 from evaluator.training.sampling import Photographs, Sampler
-from evaluator.training.trainer import CHECKPOINT, LOG
+from evaluator.training.trainer import CHECKPOINT, LOG, _Autocast
 from support import Run
 
 torch = pytest.importorskip("torch", reason="torch is an optional dependency")
@@ -272,6 +272,30 @@ def test_two_views_train_and_go_on_exactly(photographs: Path, tmp_path: Path, mo
     assert not [name for name in arrays if name.endswith("spectrum")]
     network = import_entry(baselines_folder() / "k3dn", "k3dn:build_tiny", "[network]")()
     network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()}, strict=True)
+
+
+def test_bfloat16_is_for_the_network_alone(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It computes in it, on channels that come last; losses are taken in float32, and weights stay it."""
+    precision = Value(value="bfloat16", source="choice")
+    quick = baseline_recipe("unet").model_copy(update={"precision": precision})
+    monkeypatch.setattr("evaluator.training.trainer.baseline_recipe", lambda name: quick)
+    called, types, last = _Autocast.__call__, set(), []
+
+    def looking(network: Any, *inputs: Any, **options: Any) -> Any:
+        conv = next(module for module in network.modules() if isinstance(module, torch.nn.Conv2d))
+        hook = conv.register_forward_hook(lambda module, given, output: types.add(output.dtype))
+        output = called(network, *inputs, **options)
+        hook.remove()
+        last.extend(t.is_contiguous(memory_format=torch.channels_last) for t in (inputs[0], conv.weight))
+        assert (output.dtype, conv.weight.dtype) == (torch.float32, torch.float32)
+        return output
+
+    monkeypatch.setattr(_Autocast, "__call__", looking)
+    trained = train(replace(settings, steps=30))
+    assert types == {torch.bfloat16}
+    assert all(last)
+    assert trained.last < 0.7 * trained.first
+    assert {array.dtype.name for array in load_file(trained.weights).values()} == {"float32"}
 
 
 def schedule(kind: str, **values: Any) -> Schedule:

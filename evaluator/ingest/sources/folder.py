@@ -22,9 +22,9 @@ class FolderSource:
         """See `Source`."""
         found: dict[str, int] = {}
         findings: list[Finding] = []
-        # Installers link the files of packages, and so of baselines, to copies of their own.
         from evaluator.ingest.baselines import is_baseline  # loads what manifests are read with: not for workers
 
+        # Installers link the files of packages, and so of baselines, to copies of their own.
         linked = is_baseline(self.path)
         folders = [""]
         while folders:
