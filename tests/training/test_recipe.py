@@ -53,6 +53,7 @@ def test_which_baselines_have_one() -> None:
         "lpienet-udc",
         "unet-sidd",
         "dncnn-sidd",
+        "fast-dped-dped",
         "msfg-lle-low-light",
     } <= others
     assert set(trainable_baselines()) == own | others

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def _traced(torch: Foreign, opened: Source, size: Sides | None) -> bytes:
         shapes = [(1, 3, *(size or (None, None)))] * len(names)
     # Sides that differ, so that none is taken for the other or for a constant.
     tried = [tuple(_TRIED[axis] if side is None else side for axis, side in enumerate(shape)) for shape in shapes]
-    left = tuple({a: torch.export.Dim.DYNAMIC for a, side in enumerate(shape) if side is None} for shape in shapes)
+    left = tuple(_left_open(torch, shape, opened.multiple) for shape in shapes)
 
     class Whole(torch.nn.Module):  # type: ignore[misc]  # torch's own types are not followed
         """What Keras's own call takes besides images hides the images' names and shapes."""
@@ -125,6 +126,19 @@ def _traced(torch: Foreign, opened: Source, size: Sides | None) -> bytes:
     written = io.BytesIO()
     program.save(written)
     return written.getvalue()
+
+
+def _left_open(torch: Foreign, shape: Sequence[int | None], multiple: int) -> dict[int, Foreign]:
+    """Return what torch.export has to know of the sides that stay open, by axis.
+
+    With the multiples, padding that a network works out from the size is known to be constant.
+    """
+    dim = torch.export.Dim
+    left = {axis: dim.DYNAMIC for axis, side in enumerate(shape) if side is None}
+    if multiple > 1:
+        sides = [axis for axis in left if axis]
+        left |= {axis: multiple * dim(name, min=2) for axis, name in zip(sides, ("height", "width"), strict=False)}
+    return left
 
 
 def _onnx_ends(data: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:

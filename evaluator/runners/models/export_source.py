@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluator.ingest import FILE_NAME, Manifest, baseline_files, baseline_names, baselines_folder
@@ -29,6 +29,8 @@ class Source:
     """Names of a torch module's inputs, as its manifest has them; a Keras model names its own."""
     stem: Path
     """Where an export goes, but for its suffix."""
+    multiple: int = 1
+    """Of which height and width are multiples, as its manifest has it."""
 
 
 def open_source(source: str, backend: str) -> Source:
@@ -77,7 +79,8 @@ def _submitted(folder: Path) -> Source:
             built = build_network(Path(private), manifest.network)
         else:
             built = build_network(folder, manifest.network)
-    return _kept(built, manifest.model.inputs, Path(folder.resolve().name))
+    multiple = manifest.model.size_multiple
+    return replace(_kept(built, manifest.model.inputs, Path(folder.resolve().name)), multiple=multiple)
 
 
 def _called(file: Path, function: str) -> object:
