@@ -27,7 +27,7 @@ class Severity(StrEnum):
 class Finding:
     """One thing to say about one file: what was expected, what was found, what to do."""
 
-    # Not pydantic's model: workers would load that as long as all the rest. Models with findings in them check them by:
+    # No model of pydantic's, whose loading takes as long as the rest of a worker; models that hold findings go by this.
     __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid"}
 
     code: str

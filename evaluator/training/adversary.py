@@ -40,7 +40,7 @@ class Adversary:
 
     def __call__(self, output: Foreign) -> Foreign:
         """Return what the networks say to outputs; only the outputs' gradient is asked for."""
-        self._judged = output.detach().float()  # the step of its own is done without autocast
+        self._judged = output.detach()
         self._network.requires_grad_(requires_grad=False)
         return self._network(output)
 

@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from evaluator.ingest import FILE_NAME, Manifest, baseline_files, baseline_names, baselines_folder
@@ -52,7 +52,8 @@ def _opened(source: str) -> Source:
     folder = baselines_folder() / source if source in baseline_names() and not Path(source).exists() else Path(source)
     file, colon, function = source.rpartition(":")
     if colon and file.endswith(".py"):
-        return _kept(_called(Path(file), function), INPUTS, Path(file))
+        network = _called(Path(file), function)
+        return Source(network, is_keras(network), INPUTS, Path(file))
     if source.endswith(".keras") and Path(source).is_file():
         return Source(open_keras(Path(source))[1], True, (), Path(source))
     if (folder / FILE_NAME).is_file():
@@ -79,8 +80,8 @@ def _submitted(folder: Path) -> Source:
             built = build_network(Path(private), manifest.network)
         else:
             built = build_network(folder, manifest.network)
-    multiple = manifest.model.size_multiple
-    return replace(_kept(built, manifest.model.inputs, Path(folder.resolve().name)), multiple=multiple)
+    model = manifest.model
+    return Source(built, is_keras(built), model.inputs, Path(folder.resolve().name), model.size_multiple)
 
 
 def _called(file: Path, function: str) -> object:
@@ -92,7 +93,3 @@ def _called(file: Path, function: str) -> object:
         spec.loader.exec_module(module)
         build: Callable[[], object] = getattr(module, function)
         return build()
-
-
-def _kept(network: Foreign, inputs: tuple[str, ...], stem: Path) -> Source:
-    return Source(network, is_keras(network), inputs, stem)
