@@ -99,6 +99,14 @@ def test_file_managers_leftovers_are_no_cases(tiny: Tiny, pairs_spec: Any) -> No
     assert FilesReader(pairs_spec(), folder, None).case_ids() == IN_ORDER
 
 
+@pytest.mark.parametrize("name", ["b\udcff-9", "b\n9"])
+def test_names_that_cannot_be_printed_are_refused(tiny: Tiny, pairs_spec: Any, name: str) -> None:
+    for role in ("in", "ref"):
+        (tiny.root / "tiny" / role / "b-9.png").rename(tiny.root / "tiny" / role / f"{name}.png")
+    found = findings_of(FilesReader(pairs_spec(), tiny.root / "tiny", None))
+    assert {(f.code, f.file) for f in found} == {("data-name", repr(f"{role}/{name}.png")) for role in ("in", "ref")}
+
+
 @pytest.mark.parametrize("role", ["in", "ref"])
 def test_case_with_two_files_is_refused(tiny: Tiny, pairs_spec: Any, role: str) -> None:
     (tiny.root / "tiny" / role / "b-9.jpg").write_bytes(b"which of them?")

@@ -61,9 +61,12 @@ class Reader(Protocol):
         ...
 
 
+_NUMBER = re.compile(r"(\d+)")
+
+
 def natural_key(text: str) -> list[tuple[int, str]]:
     """Return a sort key by which `9` stands before `10`."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text) if part]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in _NUMBER.split(text) if part]
 
 
 def read_pinned(folder: Path, name: str, manifest: Mapping[str, str] | None) -> bytes:

@@ -20,7 +20,7 @@ from evaluator.tasks.manifests import manifest_digest
 from evaluator.tasks.readers.base import as_mask, natural_key, read_pinned, read_pixels
 from evaluator.tasks.spec import FilesSplit, Selection
 
-_HIDDEN = (".", "Thumbs.db")  # what file managers leave behind is no case
+_HIDDEN = re.compile(r"(?:^|/)(?:\.|Thumbs\.db)")  # what file managers leave behind is no case
 _TOKEN = re.compile(r"\{[^{}/]*\}|\*")
 _MASK, _REFERENCE = "mask", "reference"
 
@@ -51,6 +51,9 @@ class FilesReader:
             cases = [case for case in cases if case.rpartition("/")[2] in chosen]
         findings = []
         for role, files in by_role.items():
+            for name in (files[c] for c in cases if not c.isprintable() and c in files):
+                got, fix = "characters that cannot be shown", "Rename it, and its partners likewise."
+                findings.append(Finding.error("data-name", repr(name), "a printable UTF-8 name", got, fix))
             for case in (c for c in cases if c not in files):
                 have = next(f[case] for f in by_role.values() if case in f)
                 wanted = filled(self.spec.roles()[role][0], case)
@@ -222,7 +225,7 @@ def matching(names: Iterable[str], pattern: str) -> Iterator[tuple[str, str]]:
     expression = re.compile("".join(a + b for a, b in zip(literals, [*groups, ""], strict=True)))
     for name in sorted(names):
         matched = expression.fullmatch(name)
-        if matched and not any(part.startswith(_HIDDEN) for part in name.split("/")):
+        if matched and not _HIDDEN.search(name):
             case = "/".join(matched.groups())
             yield (case.rpartition(".")[0] or case) if pattern.endswith("*") else case, name
 
