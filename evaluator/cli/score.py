@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ def command(
     opened = chosen.split(split, data)
     paths = options.submission_paths(submissions, chosen.id)
     tally = Tally()
+    gc.freeze()  # a run makes many small objects: what is loaded by now need not be looked through again and again
     outcomes = score(
         paths,
         opened,

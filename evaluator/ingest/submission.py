@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -187,11 +188,10 @@ def _match(names: Mapping[str, int], folder: str, case_ids: Sequence[str]) -> _M
     candidates: dict[str, list[str]] = {}
     others: list[str] = []
     for name in names:
-        path = PurePosixPath(name.removeprefix(base))
-        case = path.with_suffix("").as_posix()
-        if name.startswith(base) and path.suffix.lower() in SUFFIXES and case in wanted:
+        case, suffix = posixpath.splitext(name.removeprefix(base))  # a path of each of 100,000 would take its time
+        if name.startswith(base) and suffix.lower() in SUFFIXES and case in wanted:
             candidates.setdefault(case, []).append(name)
-        elif path.suffix.lower() not in _DOCUMENTS:
+        elif suffix.lower() not in _DOCUMENTS:
             others.append(name)
     findings = []
     blocked: dict[str, Finding] = {}
@@ -237,12 +237,12 @@ def _likely(wanted: str, others: Sequence[str]) -> str:
     """Return the file that may be meant by a name without suffix; empty if there is none, or too many to compare."""
     if len(others) >= 100:
         return ""
-    same = [name for name in others if PurePosixPath(name).with_suffix("").as_posix().casefold() == wanted.casefold()]
+    same = [name for name in others if posixpath.splitext(name)[0].casefold() == wanted.casefold()]
     return next(iter(same or difflib.get_close_matches(f"{wanted}.png", others, n=1, cutoff=0.85)), "")
 
 
 def _nothing_matches(path: Path, names: Iterable[str], case_ids: Sequence[str], base: str) -> Finding:
-    found = [n for n in names if PurePosixPath(n).suffix.lower() not in _DOCUMENTS]
+    found = [n for n in names if posixpath.splitext(n)[1].lower() not in _DOCUMENTS]
     wanted = set(case_ids)
     deeper = sorted({PurePosixPath(n).parent.as_posix() for n in found if PurePosixPath(n).stem in wanted})
     if deeper:

@@ -56,7 +56,7 @@ class Undefined(ValueError):
     """The metric's formula gives no number for this pair; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Score:
     """One metric of one case: a value if the state is `ok`, else what happened in `detail`."""
 

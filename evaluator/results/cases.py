@@ -59,16 +59,18 @@ def write_cases(rows: Sequence[Scored], metrics: Sequence[str]) -> str:
     table = csv.writer(text, lineterminator="\n")
     named: dict[str, set[str]] = {m: set() for m in metrics}
     for row in rows:
-        for m in metrics:
-            named[m].update(row.scores[m].extra)
+        for m, names in named.items():
+            if extra := row.scores[m].extra:
+                names.update(extra)
     extras = {m: sorted(names) for m, names in named.items()}
     table.writerow([*_FIRST, *(head for m in metrics for head in (m, *(f"{m}{_EXTRA}{name}" for name in extras[m])))])
     for row in rows:
-        cells = []
+        cells = [row.case, harmless(row.output), row.output_sha256]
         for m in metrics:
-            extra = row.scores[m].extra
-            cells += [_cell(row.scores[m]), *(repr(extra[n]) if n in extra else "" for n in extras[m])]
-        table.writerow([row.case, harmless(row.output), row.output_sha256, *cells])
+            score = row.scores[m]
+            cells.append(_cell(score))
+            cells += [repr(score.extra[n]) if n in score.extra else "" for n in extras[m]]
+        table.writerow(cells)
     return text.getvalue()
 
 

@@ -20,7 +20,7 @@ from evaluator._version import __version__
 from evaluator.efficiency import summarise
 from evaluator.findings import EvaluatorError, Finding, has_errors
 from evaluator.ingest import Submission
-from evaluator.metrics import Aggregate, State
+from evaluator.metrics import Aggregate
 from evaluator.remote import Url, location
 from evaluator.results import (
     DatasetInfo,
@@ -398,12 +398,12 @@ def scored(results: Sequence[CaseResult], split: Split) -> tuple[dict[str, Any],
     """Return the fields of a scorecard that follow from its cases and the rules, and the per-case table."""
     spec = split.task.spec
     table = write_cases(results, spec.metrics)
-    lost = any(s.state in (State.MISSING, State.INVALID, State.FAILED) for r in results for s in r.scores.values())
+    aggregates = _aggregates(results, split)
     fields = {
-        "status": "incomplete" if lost else "complete",
+        "status": "incomplete" if any(a.lost for a in aggregates.values()) else "complete",
         "protocol": spec.protocol.model_dump(mode="json"),
         "rules_digest": split.task.rules_digest(),
-        "metrics": {m: MetricResult.of(a, metrics.get(m).contract) for m, a in _aggregates(results, split).items()},
+        "metrics": {m: MetricResult.of(a, metrics.get(m).contract) for m, a in aggregates.items()},
         "groups": _groups(results, split),
         "arithmetic": "compiled" if is_large(split) else "plain",
         "environment": environment(spec.metrics),

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -269,7 +269,7 @@ class CaseJob:
     """Submissions, by number, of which no more can be had, and why; those found are added."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CaseResult:
     """What became of one case of one submission."""
 
@@ -283,6 +283,8 @@ class CaseResult:
     runtime_s: float | None
     marks: tuple[str, ...] = ()
     """What the output gave away: see `suspicions`."""
+    # For the journal: what is no finite number is kept as it is, and nothing is read that was not written.
+    __pydantic_config__: ClassVar[Mapping[str, object]] = {"ser_json_inf_nan": "constants", "extra": "forbid"}
 
 
 def run_case(job: CaseJob) -> dict[int, CaseResult]:
@@ -320,9 +322,10 @@ def _run_one(job: CaseJob, provider: Provider, measure: _Measure, expected: Expe
     with job.stages.of("models" if provider.is_model else "outputs"):
         output = provider.output(job.split, job.case, expected)
     reading, findings = output.reading, list(output.reading.findings)
-    scores = {m: Score(output.state) for m in job.metric_ids}
     marks: tuple[str, ...] = ()
-    if reading.pixels is not None and not has_errors(findings):
+    if reading.pixels is None or has_errors(findings):
+        scores = {m: Score(output.state) for m in job.metric_ids}
+    else:
         with job.stages.of("metrics"):
             scores, clipped = measure(reading.pixels)
         if provider.by_a_team and job.split.has_references:

@@ -6,21 +6,21 @@ import contextlib
 import json
 import os
 import tempfile
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-import numpy as np
+from pydantic import TypeAdapter
 
-from evaluator.findings import EvaluatorError, Finding
-from evaluator.metrics import Score, State
+from evaluator.findings import EvaluatorError
 from evaluator.scoring.jobs import CaseResult, unwritten
 
-_VERSION = 3
+_VERSION = 4
 _NOWHERE = -1
 AT_ONCE = 20_000
-"""Results that are held in memory together, some 50 MB."""
-_STATES = {state.value: state for state in State}
+"""Results that are held in memory together, some 40 MB."""
+_RESULT = TypeAdapter(CaseResult)
 
 
 class Journal(Mapping[str, CaseResult]):
@@ -44,7 +44,7 @@ class Journal(Mapping[str, CaseResult]):
         self._kept: dict[str, CaseResult] | None = {} if keep else None
         self.path, self.key, self.submission = path, key, submission
         self._cases = cases
-        self._places = np.full(len(cases), _NOWHERE, np.int64)
+        self._places = array("q", [_NOWHERE]) * len(cases)
         self._count = 0
         self._end = 0
         self._file: Any = None
@@ -68,11 +68,16 @@ class Journal(Mapping[str, CaseResult]):
                 self._file = self.path.open("a+b", buffering=0)
                 self._lock()
         if not self._take_over():
-            self._places[:] = _NOWHERE
+            self._places = array("q", [_NOWHERE]) * len(self._cases)
             self._count = self._end = 0
             self._file.truncate(0)
-            self._write({"journal": _VERSION, "key": self.key})
+            self._write([self._head])
+            self._end = len(self._head)
         self._file.truncate(self._end)
+
+    @property
+    def _head(self) -> bytes:
+        return json.dumps({"journal": _VERSION, "key": self.key}).encode() + b"\n"
 
     def _lock(self) -> None:
         try:
@@ -98,19 +103,18 @@ class Journal(Mapping[str, CaseResult]):
         """Find the whole lines; tell whether they are of this key and can be read."""
         with os.fdopen(os.dup(self._file.fileno()), "rb") as file:
             file.seek(0)
-            for number, line in enumerate(file):
+            if file.readline() != self._head:
+                return False
+            self._end = len(self._head)
+            for line in file:
                 if not line.endswith(b"\n"):
                     break
                 try:
-                    values = json.loads(line)
-                    if number == 0 and values != {"journal": _VERSION, "key": self.key}:
-                        return False
-                    if number:
-                        self._note(_result(values).case)
-                except (ValueError, KeyError, TypeError, AttributeError):
+                    self._note(_RESULT.validate_json(line).case)
+                except ValueError:
                     break  # what stands before it is whole: a power cut may leave anything
                 self._end += len(line)
-        return self._end > 0
+        return True
 
     def _note(self, case: str) -> None:
         if case in self._cases:
@@ -122,7 +126,7 @@ class Journal(Mapping[str, CaseResult]):
         place = self._places[self._cases[case]]
         if place == _NOWHERE:
             raise KeyError(case)
-        self._file.seek(int(place))
+        self._file.seek(place)
         line, size = b"", 1 << 12
         while not line.endswith(b"\n"):
             part = self._file.read(size)
@@ -134,10 +138,10 @@ class Journal(Mapping[str, CaseResult]):
     def _parsed(self, line: bytes) -> CaseResult:
         if not line.endswith(b"\n"):
             raise EvaluatorError(f"The journal of {self.submission} was cut short while it was in use.")
-        return _result(json.loads(line))
+        return _RESULT.validate_json(line)
 
     def __contains__(self, case: object) -> bool:
-        return case in self._cases and bool(self._places[self._cases[case]] != _NOWHERE)  # type: ignore[index]
+        return case in self._cases and self._places[self._cases[case]] != _NOWHERE  # type: ignore[index]
 
     def __iter__(self) -> Iterator[str]:
         return (case for case in self._cases if case in self)
@@ -153,7 +157,7 @@ class Journal(Mapping[str, CaseResult]):
             return _View(self, cases)
         self._file.seek(0)
         data = self._file.read()
-        places = [int(self._places[self._cases[case]]) for case in cases]
+        places = [self._places[self._cases[case]] for case in cases]
         if _NOWHERE in places:
             raise KeyError(cases[places.index(_NOWHERE)])
         return [self._parsed(data[place : data.find(b"\n", place) + 1]) for place in places]
@@ -171,12 +175,15 @@ class Journal(Mapping[str, CaseResult]):
         Raises:
             EvaluatorError: they cannot be written; those before are kept.
         """
-        self._write(*(_values(result) for result in results), cases=[result.case for result in results])
+        lines = [_RESULT.dump_json(result) + b"\n" for result in results]
+        self._write(lines)
+        for line, result in zip(lines, results, strict=True):
+            self._note(result.case)
+            self._end += len(line)
         if self._kept is not None:
             self._kept |= {result.case: result for result in results}
 
-    def _write(self, *records: Mapping[str, Any], cases: Sequence[str] = ()) -> None:
-        lines = [json.dumps(values, allow_nan=False).encode() + b"\n" for values in records]
+    def _write(self, lines: Sequence[bytes]) -> None:
         try:
             data = memoryview(b"".join(lines))
             while data:
@@ -185,9 +192,6 @@ class Journal(Mapping[str, CaseResult]):
             with contextlib.suppress(OSError):  # half a line is dropped when it is opened again
                 self._file.truncate(self._end)
             raise unwritten(self.path or tempfile.gettempdir(), error) from None
-        for line, case in zip(lines, cases or [""] * len(lines), strict=True):
-            self._note(case)
-            self._end += len(line)
 
     def close(self) -> None:
         """Close it and leave it for the next run."""
@@ -219,18 +223,3 @@ class _View(Sequence[CaseResult]):
         if isinstance(number, slice):
             return _View(self._journal, self._cases[number])
         return self._journal[self._cases[number]]
-
-
-def _values(result: CaseResult) -> dict[str, Any]:
-    return {
-        **vars(result),
-        "scores": {m: [s.state, s.value, s.detail, dict(s.extra)] for m, s in result.scores.items()},
-        "findings": [f.plain() for f in result.findings],
-    }
-
-
-def _result(values: dict[str, Any]) -> CaseResult:
-    scores = {m: Score(_STATES[state], *rest) for m, (state, *rest) in values.pop("scores").items()}
-    findings = tuple(Finding(**f) for f in values.pop("findings"))
-    marks = tuple(values.pop("marks"))
-    return CaseResult(scores=scores, findings=findings, marks=marks, **values)

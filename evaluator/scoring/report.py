@@ -35,15 +35,13 @@ class Tally:
         self.stages.add(done.stages)
         self.references += len(done.seconds)
         self.scored += scored
-        for case, seconds in done.seconds.items():
-            heapq.heappush(self._slowest, (seconds, case))
-            if len(self._slowest) > _SLOWEST:
-                heapq.heappop(self._slowest)
+        found = [(seconds, case) for case, seconds in done.seconds.items()]
+        self._slowest = heapq.nlargest(_SLOWEST, self._slowest + found)
 
     def report(self) -> Report:
         """Return the report of the run up to now."""
         seconds = time.perf_counter() - self.begun
-        slowest = {case: round(s, 4) for s, case in sorted(self._slowest, reverse=True)}
+        slowest = {case: round(s, 4) for s, case in self._slowest}
         return Report(
             seconds=round(seconds, 3),
             workers=self.workers,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,20 +16,28 @@ STAGES: dict[Stage, str] = {
 }
 
 
+class _Clock:  # a generator in its place takes three times as long, four times a case
+    __slots__ = ("_begin", "_seconds", "_stage")
+
+    def __init__(self, seconds: dict[Stage, float], stage: Stage) -> None:
+        self._seconds, self._stage = seconds, stage
+
+    def __enter__(self) -> None:
+        self._begin = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds[self._stage] += time.perf_counter() - self._begin
+
+
 @dataclass
 class Stages:
     """Seconds of one worker by stage; stages do not lie in each other."""
 
     seconds: dict[Stage, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
 
-    @contextmanager
-    def of(self, stage: Stage) -> Iterator[None]:
-        """Count the time inside."""
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] += time.perf_counter() - begin
+    def of(self, stage: Stage) -> _Clock:
+        """Return a context whose time is counted."""
+        return _Clock(self.seconds, stage)
 
     def add(self, other: Stages) -> None:
         """Add another's seconds."""

@@ -116,6 +116,8 @@ def across(digests: Mapping[str, Sequence[bytes]], cases: Sequence[str]) -> dict
         digests: by submission, the sha256 of each output's file in the order of `cases`, empty where there is none.
         cases: the ids of all cases.
     """
+    if len(digests) < 2:
+        return {}
     shared: dict[str, tuple[list[str], set[str]]] = {}
     for number, case in enumerate(cases):
         holders: dict[bytes, list[str]] = {}

@@ -198,6 +198,7 @@ def test_each_reference_is_read_once_for_all_submissions(many: Tiny, team: Path,
     assert (report.references, report.scores, report.references_kept) == (40, 160, 120)
     assert report.workers == 1
     assert len(report.slowest) == 10
+    assert list(report.slowest.values()) == sorted(report.slowest.values(), reverse=True)
     assert report.stages["metrics"] > 0
     assert any("kept for another submission: 120" in line for line in report.lines())
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from evaluator.findings import Finding
 from evaluator.images import Pixels, encode_png
@@ -29,6 +31,9 @@ FINDING = Finding.warning("lossy", "a – ü.jpg", "lossless compression", "JPEG
 def result(case: str, value: float = 0.1 + 0.2) -> CaseResult:
     scores = {"psnr.f64": Score(State.OK, value, extra={"crop": value / 3}), "mae": Score(State.FAILED, detail="why")}
     return CaseResult(case, f"{case}.png", "00" * 32, scores, (FINDING,), 480, 0.25)
+
+
+WHOLE = TypeAdapter(CaseResult).dump_json(result("a")) + b"\n"
 
 
 def journal_of(path: Path, *cases: str) -> Journal:
@@ -260,7 +265,9 @@ def test_a_run_beside_another_on_the_same_submission_is_refused(tiny: Tiny, boar
 
 
 def test_results_come_back_from_the_journal_as_they_were(tmp_path: Path) -> None:
-    written = {case: result(case, value) for case, value in (("a", 0.1 + 0.2), ("b/1", 5e-324), ("ü", -0.0))}
+    written = {
+        case: result(case, value) for case, value in (("a", 0.1 + 0.2), ("b/1", 5e-324), ("ü", -0.0), ("∞", math.inf))
+    }
     path = tmp_path / "deep" / "j.jsonl"
     journal = journal_of(path, *written)
     assert len(journal) == 0
@@ -326,8 +333,13 @@ def test_a_case_stands_in_the_file_before_the_run_goes_on(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n", b"\xff\xfe\n", b"{}\n", b"null\n", b'{"journal": 3, "key": "other"}\n', b'{"journal": 3}']
-    + [b'{"journal": 3, "key": "key"}\n' + line + b"\n" for line in (b"5", b"[]", b"null", b"{}", b'{"scores": 3}')],
+    [b"", b"\n", b"\xff\xfe\n", b"{}\n", b"null\n", b'{"journal": 4, "key": "other"}\n', b'{"journal": 4}']
+    + [
+        b'{"journal": 3, "key": "key"}\n' + WHOLE,
+        b'{"journal": 4, "key": "key"}\n' + WHOLE.replace(b"{", b'{"x": 1, ', 1),
+        b'{"journal": 4, "key": "key"}\n' + WHOLE.replace(b'{"state"', b'{"x": 1, "state"', 1),
+    ]
+    + [b'{"journal": 4, "key": "key"}\n' + line + b"\n" for line in (b"5", b"[]", b"null", b"{}", b'{"scores": 3}')],
 )
 def test_what_is_no_journal_of_this_run_is_started_anew(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "j.jsonl"

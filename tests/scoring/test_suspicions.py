@@ -193,3 +193,4 @@ def test_outputs_of_another_team_are_named_on_both_sides() -> None:
 def test_nothing_to_say_of_nothing() -> None:
     assert summarise([], lambda a, b: True) == []
     assert across({}, []) == {}
+    assert across({"one": [b"same", b"same"]}, "ab") == {}
