@@ -135,7 +135,8 @@ def markdown(found: Overview) -> str:
     lines = [
         "# Baselines on the mini splits" if found.split == "mini" else f"# Baselines on the split {found.split}",
         "",
-        "Written by `evaluate baseline table --format markdown`; do not edit. Nothing was tuned on these splits.",
+        "Written by `evaluate baseline table --format markdown`; do not edit. No setting was tuned on these splits; "
+        "cards say where a training was repeated after its score was seen.",
         "",
         "A dash: the baseline is for other tasks (`[baseline] tasks` in its `submission.toml`).",
         "",
