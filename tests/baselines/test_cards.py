@@ -7,7 +7,9 @@ import re
 import pytest
 from baseline_document import documented
 
-from evaluator.ingest import baseline_manifest, baseline_names, baselines_folder
+from evaluator.ingest import baseline_manifest, baseline_names, baselines_folder, code_folder
+
+NETWORKS = [n for n in baseline_names() if baseline_manifest(n).kind == "network"]
 
 
 def card(name: str) -> str:
@@ -31,3 +33,12 @@ def test_what_a_card_expects_is_what_the_table_says(name: str) -> None:
     for task, score in rows:
         decimals = len(score.partition(".")[2])
         assert float(documented()[name][task]) == pytest.approx(float(score), abs=0.5 * 10**-decimals + 1e-9), task
+
+
+@pytest.mark.parametrize("name", [n for n in NETWORKS if code_folder(n).name == n])
+def test_the_card_of_a_networks_code_says_where_weights_are(name: str) -> None:
+    text = card(name)
+    ships = [n for n in NETWORKS if code_folder(n).name == name and baseline_manifest(n).has_weights]
+    assert ("No trained weights ship" in " ".join(text.split())) == (not ships)
+    for trained in ships:
+        assert f"`{trained}`" in text
