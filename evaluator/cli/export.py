@@ -11,10 +11,13 @@ from evaluator.cli import options
 
 @click.command("export", short_help="Write a network as a TFLite or an ONNX file.")
 @click.option("--to", "form", type=click.Choice(["tflite", "onnx"]), default="tflite", show_default=True)
-@click.option("--fp16", is_flag=True, help="TFLite: store the weights as float16, half the size.")
+@click.option("--fp16", is_flag=True, help="TFLite: store the weights as float16; half their size.")
 @click.option("--input", "size", callback=options.size, metavar="HxW", help="Fix the input to this height and width.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Beside MODEL if left out."
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Beside MODEL's file, or in this folder, if left out.",
 )
 @click.argument("model", metavar="MODEL.keras|FILE.py:FUNCTION|FOLDER|BASELINE")
 def command(*, form: str, fp16: bool, size: tuple[int, int] | None, out: Path | None, model: str) -> None:

@@ -32,10 +32,11 @@ data = click.option(
     metavar="DIR",
     help="The folder that holds data sets, or its URL. Else EVALUATOR_DATA, else `data` in the config file.",
 )
+LEADERBOARDS = Path("leaderboards")
 leaderboards = click.option(
     "--leaderboards",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("leaderboards"),
+    default=LEADERBOARDS,
     show_default=True,
     metavar="DIR",
     help="The folder of results.",

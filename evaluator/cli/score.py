@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,8 @@ def command(
         store = Store(leaderboards)
         cards, opinions = store.read(chosen.id, opened.name), store.read_opinions(chosen.id, opened.name)
         print_board(rank(chosen, opened.name, cards, store.read_costs(chosen.id), opinions))
-        say(f"Scorecards: {leaderboards / chosen.id / opened.name}. Pages: `evaluate site`.")
+        elsewhere = "" if leaderboards == options.LEADERBOARDS else f" --leaderboards {shlex.quote(str(leaderboards))}"
+        say(f"Scorecards: {leaderboards / chosen.id / opened.name}. Pages: `evaluate site{elsewhere}`.")
     if any(o.has_errors for o in outcomes):
         raise click.exceptions.Exit(2)
 

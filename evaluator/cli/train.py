@@ -50,7 +50,7 @@ def command(
     from evaluator.cli.output import say
     from evaluator.cli.progress import RunProgress
     from evaluator.tasks import load_task
-    from evaluator.training import Settings, train
+    from evaluator.training import CHECKPOINT, Settings, train
 
     progress, done = RunProgress(baseline, unit="steps"), -1
 
@@ -75,6 +75,10 @@ def command(
     )
     try:
         trained = train(settings, report)
+    except KeyboardInterrupt:
+        begun = (out / CHECKPOINT).is_file()
+        say(f"Interrupted.{' The same command with --resume goes on from the last checkpoint.' if begun else ''}")
+        raise click.exceptions.Exit(130) from None
     finally:
         progress.end()
     click.echo(f"{trained.weights}: {trained.steps} steps, sha256 {trained.sha256}")

@@ -64,7 +64,7 @@ def left_out(path: Path, task: str) -> str:
     if manifest.baseline.tasks and task not in manifest.baseline.tasks:
         return "for other tasks"
     if missing:
-        return f"without {', '.join(missing)}, which is not installed"
+        return f"without {', '.join(missing)} (not installed; see `evaluate doctor`)"
     return "slow, run by name only" if manifest.baseline.by_name else ""
 
 

@@ -158,8 +158,8 @@ def submission_id(path: Path, manifest: Manifest) -> str:
 
 def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
     identifier = submission_id(path, manifest)
+    fix = f'{"Set another" if manifest.id else "Rename it, or set"} id = "..." in {FILE_NAME}.'
     if identifier in RESERVED:
-        fix = f'Rename it, or set id = "..." in {FILE_NAME}.'
         return identifier, Finding.error("id-taken", str(path), "a name that is not the harness's own", identifier, fix)
     folder = baselines_folder() / identifier
     taken = is_baseline(folder) and not is_bare(folder)  # without weights it has no row
@@ -169,7 +169,7 @@ def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
             str(path),
             "an id that no baseline and no part of the pages has",
             identifier,
-            f'Rename it, or set id = "..." in {FILE_NAME}.',
+            fix,
         )
     return identifier, None
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from evaluator.findings import EvaluatorError, Finding
-from evaluator.ingest import FolderSource, Source, Submission, baseline_files
+from evaluator.ingest import FolderSource, Source, Submission, baseline_files, baseline_names
+from evaluator.ingest.manifest import FORMAT_BY_SUFFIX
 from evaluator.ingest.sources.base import unprintable
 from evaluator.ingest.sources.blocks import FILES as BLOCK_FILES
 from evaluator.ingest.sources.blocks import are_blocks
@@ -76,10 +77,7 @@ class Reception:
             raise EvaluatorError(f"{path} has no name that can be shown.", [unprintable(name)])
         if path.is_dir() and not (are_blocks(case_ids) and _holds_blocks(path)):
             return FolderSource(path), self.workers(trusted=trusted)
-        if not path.exists() or not (path.is_dir() or stat.S_ISREG(path.stat().st_mode)):
-            got = "a special file" if path.exists() else "no such file"
-            fix = "Name the folder, or the archive, of outputs."
-            finding = Finding.error("kind", str(path), "a folder or an archive", got, fix)
+        if finding := _refused(path):
             raise EvaluatorError(f"{path} is no submission.", [finding])
         private = any(path.parent == Path(folder.name) for folder in self._folders)
         copy = path if private and path.is_file() else self._private() / (name if path.is_file() else "outputs")
@@ -175,3 +173,20 @@ class Reception:
 
 def _holds_blocks(path: Path) -> bool:
     return any(name.rpartition("/")[2].lower() in BLOCK_FILES for name in FolderSource(path).scan()[0])
+
+
+def _refused(path: Path) -> Finding | None:
+    """Return why a path that is no plain folder cannot hold outputs, if its name or kind says so."""
+    fix = "Name the folder, or the archive, of outputs."
+    if not path.exists():
+        got = "no such file"
+        if str(path) in baseline_names():
+            fix += f" The baseline: `evaluate baseline run {path}`."
+    elif path.is_file() and path.suffix and path.suffix.lower() in FORMAT_BY_SUFFIX:
+        got = f"a file {path.suffix}"
+        fix = "A model lies in a folder with a submission.toml: `evaluate init --kind model FOLDER` writes one."
+    elif not (path.is_dir() or stat.S_ISREG(path.stat().st_mode)):
+        got = "a special file"
+    else:
+        return None
+    return Finding.error("kind", str(path), "a folder or an archive", got, fix)

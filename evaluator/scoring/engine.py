@@ -19,7 +19,7 @@ from evaluator import metrics
 from evaluator._version import __version__
 from evaluator.efficiency import summarise
 from evaluator.findings import EvaluatorError, Finding, has_errors
-from evaluator.ingest import Submission
+from evaluator.ingest import FILE_NAME, Submission
 from evaluator.metrics import Aggregate
 from evaluator.remote import Url, location
 from evaluator.results import (
@@ -135,6 +135,8 @@ def score(
         with closing(entries):
             few = len(entries) * len(split.case_ids) <= AT_ONCE
             entries = [entry for entry in entries if _resume(entry, split, store, keep=few)]
+            for lost in (o for o in outcomes if o.message):
+                progress.tell("submission-failed", submission=lost.id or str(lost.path), message=lost.message)
 
             def finished(number: int) -> None:
                 entry = entries[number]
@@ -161,10 +163,11 @@ def score(
                 if entry.broken:
                     entry.outcome.message = entry.broken
                     entry.outcome.findings = entry.submission.findings
-                    continue
-                if isinstance(entry.opened.provider, ModelOutputs):
+                elif isinstance(entry.opened.provider, ModelOutputs):
                     count_scored(Subject(entry.submission.id, entry.opened.provider.runner), split.task, store)
-                entry.done.remove()  # not before all are written: a run that is stopped goes on with what it has
+            for entry in entries:  # not before all is written: a run that is stopped goes on with what it has
+                if not entry.broken:
+                    entry.done.remove()
     return outcomes
 
 
@@ -262,7 +265,8 @@ def _is_twin(entry: _Entry, entries: Sequence[_Entry]) -> bool:
     outcome.message = (
         f"{outcome.path} has the id {identifier!r}, and so has {holder.outcome.path}: it would overwrite its result."
     )
-    fix = 'Rename the folder, or set id = "..." in submission.toml.'
+    named = entry.submission.manifest.id is not None
+    fix = f'{"Set another" if named else "Rename the folder, or set"} id = "..." in {FILE_NAME}.'
     outcome.findings = (Finding.error("id-taken", str(outcome.path), "an id of its own", identifier, fix),)
     return True
 

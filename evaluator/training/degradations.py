@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.findings import EvaluatorError
-from evaluator.tasks import Task
+from evaluator.tasks import Task, load_task, task_ids
 from evaluator.tasks.mini import dark, display, dual_pixel, motion, noise, phone
 from evaluator.tasks.mini.light import blurred, noisy, to_light, to_srgb8
 from evaluator.tasks.mini.photographs import CROP
@@ -126,10 +126,15 @@ def degradation_of(task: Task) -> Degradation:
     Raises:
         EvaluatorError: it has none, or one that photographs cannot be put through.
     """
-    generator = getattr(task.spec.splits.get("mini"), "generator", "")
+    generator = _generator(task)
     if generator not in DEGRADATIONS:
+        others = [name for name in task_ids() if _generator(load_task(name)) in DEGRADATIONS]
         raise EvaluatorError(
-            f"Photographs cannot be degraded for the task {task.id}. Tasks whose mini split is made by "
-            f"{', '.join(DEGRADATIONS)} can be trained for."
+            f"Photographs cannot be degraded for the task {task.id}. Tasks that can be trained for: "
+            f"{', '.join(others)}."
         )
     return DEGRADATIONS[generator]
+
+
+def _generator(task: Task) -> str:
+    return getattr(task.spec.splits.get("mini"), "generator", "")

@@ -122,6 +122,7 @@ def train(settings: Settings, report: Report = lambda step, steps: None) -> Trai
         )
     _folder(settings)
     photographs = Photographs(settings.photographs, crop + 2 * degradation.margin)
+    settings.out.mkdir(parents=True, exist_ok=True)
     sampler = Sampler(
         degradation,
         batch,
@@ -164,7 +165,6 @@ def _folder(settings: Settings) -> None:
             raise EvaluatorError(f"{out} holds no {CHECKPOINT} to go on from. Leave --resume out to begin.")
     elif out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise EvaluatorError(f"{out} exists already and is not an empty folder. Name another, or give --resume.")
-    out.mkdir(parents=True, exist_ok=True)
 
 
 class _Run:
@@ -425,7 +425,7 @@ def _framework(device: str) -> Foreign:
 
 def _built(folder: Path, entry: str, is_keras: bool, settings: Settings) -> Foreign:
     if is_keras:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
             with keras_on("torch", always=True):
                 import keras

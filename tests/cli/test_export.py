@@ -62,6 +62,9 @@ def test_what_cannot_be_exported_is_said(evaluate: Run, source: str, tmp_path: P
         assert done.returncode == 2
         assert f"[{code}]" in done.stderr
         assert "Traceback" not in done.stderr
+    done = evaluate("export", "lpienet-sid")
+    assert done.returncode == 2
+    assert "Did you mean 'lpienet-sidd'?" in done.stderr
     with zipfile.ZipFile(tmp_path / "odd.keras", "w") as archive:
         archive.writestr("config.json", "{}")
     done = evaluate("export", "odd.keras")
@@ -90,6 +93,13 @@ def test_a_network_becomes_an_onnx_file_that_gives_the_same(
     done = evaluate("export", folder, "--to", "onnx", "--out", "net.onnx", env=weights)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1].endswith(f"float32 {layout}")
+    written = (tmp_path / "net.onnx").read_bytes()
+    assert not [noted for noted in (str(tmp_path).encode(), b"/evaluator/", b".py") if noted in written]
+    (tmp_path / "elsewhere").mkdir()
+    folder.rename(tmp_path / "elsewhere" / "theirs")
+    folder = tmp_path / "elsewhere" / "theirs"
+    assert evaluate("export", folder, "--to", "onnx", "--out", "again.onnx", env=weights).returncode == 0
+    assert (tmp_path / "again.onnx").read_bytes() == written
     import onnxruntime
 
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
@@ -98,6 +108,13 @@ def test_a_network_becomes_an_onnx_file_that_gives_the_same(
         assert found.shape == pair["restored"].shape == pair["image"].shape
         assert np.abs(pair["restored"] - pair["image"]).max() > 0.01
         assert np.abs(found - pair["restored"]).max() < 1e-4
+
+
+@pytest.mark.parametrize("form", ["tflite", "onnx"])
+def test_there_must_be_a_folder_to_write_to(evaluate: Run, form: str) -> None:
+    done = evaluate("export", "lpienet", "--to", form, "--out", "none/net.out")
+    assert done.returncode == 2
+    assert done.stderr == "Error: No such folder: none\n"
 
 
 def test_half_precision_is_for_tflite(evaluate: Run) -> None:

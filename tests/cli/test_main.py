@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from evaluator import __version__
+from evaluator import __version__, training
 from evaluator.cli import main as module
 from evaluator.cli.main import cli, main
 from evaluator.findings import EvaluatorError, Finding
@@ -161,6 +161,21 @@ def test_bad_use_is_a_message_and_status_2(call: Call, arguments: tuple[str, ...
     assert said in err
     assert err.startswith("Error: ")
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_interrupted_training_goes_on_with_resume(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, begun: bool
+) -> None:
+    def stopped(*_: object) -> None:
+        if begun:
+            (tmp_path / training.CHECKPOINT).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", stopped)
+    code, out, err = call("train", "unet", "--task", "sidd", "--photographs", tmp_path, "--out", tmp_path)
+    assert (code, out) == (130, "")
+    assert err == f"Interrupted.{' The same command with --resume goes on from the last checkpoint.' * begun}\n"
 
 
 def test_an_error_shows_its_findings_and_no_control_characters(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

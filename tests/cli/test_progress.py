@@ -137,10 +137,14 @@ def test_a_log_of_events_holds_nothing_else(evaluate: Run, tiny: Tiny) -> None:
     assert events[1]["status"] == "complete"
     assert (events[2]["scores"], events[2]["references"], events[2]["retried"]) == (5, 5, [])
     assert set(events[2]["stages"]) == {"references", "outputs", "models", "metrics", "looks"}
+    absent = run_with(evaluate, tiny, "--log", "json", "absent.zip")
+    assert absent.returncode == 2
+    (failed,) = [e for e in map(json.loads, absent.stderr.splitlines()) if e["event"] == "submission-failed"]
+    assert (failed["submission"], failed["message"]) == ("absent.zip", "absent.zip is no submission.")
     (tiny.root / "tiny/ref/a-1.png").unlink()
-    failed = run_with(evaluate, tiny, "--log", "json")
-    assert failed.returncode == 2
-    assert all(json.loads(line)["event"] == "message" for line in failed.stderr.splitlines())
+    faulty = run_with(evaluate, tiny, "--log", "json")
+    assert faulty.returncode == 2
+    assert all(json.loads(line)["event"] == "message" for line in faulty.stderr.splitlines())
 
 
 @pytest.mark.parametrize(

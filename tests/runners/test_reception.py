@@ -171,6 +171,21 @@ def test_what_is_neither_a_folder_nor_a_file(tmp_path: Path, kind: str) -> None:
     assert [f.code for f in refused.value.findings] == ["kind"]
 
 
+def test_the_name_of_a_baseline_is_no_path() -> None:
+    with Reception(Limits()) as reception, pytest.raises(EvaluatorError) as refused:
+        reception.files(Path("nlm"), ["a"])
+    assert "`evaluate baseline run nlm`" in refused.value.findings[0].fix
+
+
+def test_the_file_of_a_model_alone(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"x")
+    with Reception(Limits()) as reception, pytest.raises(EvaluatorError) as refused:
+        reception.files(tmp_path / "net.onnx", ["a"])
+    (finding,) = refused.value.findings
+    assert (finding.code, finding.got) == ("kind", "a file .onnx")
+    assert "`evaluate init --kind model FOLDER`" in finding.fix
+
+
 def test_an_archive_for_whose_copy_there_is_no_room(team: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

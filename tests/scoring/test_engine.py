@@ -144,6 +144,7 @@ def test_second_submission_of_an_id_is_refused_and_the_first_scored(tiny: Tiny, 
     assert one.card is not None
     assert two.card is None
     assert codes(two.findings) == ["id-taken"]
+    assert two.findings[0].fix == 'Set another id = "..." in submission.toml.'
     assert str(first) in two.message
     rows = cases(boards, "same")
     output = read_image(first / "a-1.png").array

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from evaluator.findings import Finding
 from evaluator.images import Pixels, encode_png
+from evaluator.ingest import baselines_folder
 from evaluator.metrics import Score, State
 from evaluator.results import Store
 from evaluator.scoring import CaseResult, Outcome, plan, score
@@ -352,3 +353,15 @@ def test_what_is_no_journal_of_this_run_is_started_anew(tmp_path: Path, content:
     again = journal_of(path, "a")
     assert set(again) == {"a"}
     again.close()
+
+
+def test_journals_stay_until_all_is_written(tiny: Tiny, boards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("evaluator.scoring.engine.count_scored", stopped)
+    folders = [tiny.outputs("team"), baselines_folder() / "identity"]
+    with pytest.raises(KeyboardInterrupt):
+        score(folders, tiny.split, leaderboards=boards)
+    monkeypatch.undo()
+    assert [outcome.resumed for outcome in score(folders, tiny.split, leaderboards=boards)] == [5, 5]

@@ -229,6 +229,17 @@ def test_folders(settings: Settings, tmp_path: Path) -> None:
         train(settings)
 
 
+def test_a_training_that_cannot_begin_leaves_no_folder(settings: Settings) -> None:
+    with pytest.raises(EvaluatorError, match="smaller than a crop"):
+        train(replace(settings, crop=4096))
+    assert not settings.out.exists()
+
+
+def test_the_tasks_that_can_be_trained_for(settings: Settings) -> None:
+    with pytest.raises(EvaluatorError, match=r"for: .*gopro.*sidd.*\.$"):
+        train(replace(settings, task=load_task("exdark")))
+
+
 @pytest.mark.parametrize(
     ("baseline", "said"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -46,6 +47,7 @@ def export_tflite(source: str, out: Path | None, *, size: Sides | None = None, h
         ModelProblem: the source cannot be loaded or converted, or TensorFlow is not installed.
         OSError: the file cannot be written.
     """
+    _writable(out)
     tensorflow = framework(os.cpu_count() or 1)
     opened = open_source(source, "tensorflow")
     if not opened.is_keras:
@@ -76,6 +78,7 @@ def export_onnx(source: str, out: Path | None, *, size: Sides | None = None) -> 
         ModelProblem: the source cannot be loaded or converted, or torch or onnxscript is not installed.
         OSError: the file cannot be written.
     """
+    _writable(out)
     torch = runtime("torch", "torch")
     runtime("onnxscript", "onnx")
     opened = open_source(source, "torch")
@@ -88,6 +91,12 @@ def export_onnx(source: str, out: Path | None, *, size: Sides | None = None) -> 
     target.write_bytes(data)
     inputs, outputs = _onnx_ends(data)
     return Exported(target, len(data), hashlib.sha256(data).hexdigest(), inputs, outputs)
+
+
+def _writable(out: Path | None) -> None:
+    """See that the folder is there before the work is done."""
+    if out is not None and not out.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "No such folder", str(out.parent))
 
 
 def _traced(torch: Foreign, opened: Source, size: Sides | None) -> bytes:
@@ -125,7 +134,24 @@ def _traced(torch: Foreign, opened: Source, size: Sides | None) -> bytes:
         )
     written = io.BytesIO()
     program.save(written)
-    return written.getvalue()
+    return _plain(written.getvalue())
+
+
+def _plain(data: bytes) -> bytes:
+    """Return an ONNX model without what torch notes beside it: stack traces, with the paths of this machine."""
+    model = runtime("onnx", "onnx").load_from_string(data)
+    functions = [(function.node, function.value_info) for function in model.functions]
+    for nodes, values in ((model.graph.node, model.graph.value_info), *functions):
+        for noted in (*nodes, *values):
+            del noted.metadata_props[:]
+            noted.doc_string = ""
+    for ends in (model.graph.input, model.graph.output, model.graph.initializer):
+        for noted in ends:
+            del noted.metadata_props[:]
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    plain: bytes = model.SerializeToString(deterministic=True)
+    return plain
 
 
 def _left_open(torch: Foreign, shape: Sequence[int | None], multiple: int) -> dict[int, Foreign]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluator.findings import did_you_mean
 from evaluator.ingest import FILE_NAME, Manifest, baseline_files, baseline_names, baselines_folder
 from evaluator.runners.models.keras import open_keras
 from evaluator.runners.models.network import build_network, is_keras
@@ -63,7 +64,7 @@ def _opened(source: str) -> Source:
         expected="a .keras file, FILE.py:function for code that builds the model, a folder of a network with its "
         "submission.toml, or a baseline's name",
         got=source if Path(source).exists() else f"{source}, which is not there",
-        fix="Save the model with model.save('name.keras').",
+        fix=f"Save the model with model.save('name.keras').{did_you_mean(source, baseline_names())}",
     )
 
 

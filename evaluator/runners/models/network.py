@@ -101,7 +101,7 @@ def build_network(folder: Path, described: Network) -> Foreign:
         ModelProblem: as for `load_network`.
     """
     only_torch = importlib.util.find_spec("tensorflow") is None and importlib.util.find_spec("torch") is not None
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with keras_on("torch") if only_torch else nullcontext():
         function = import_entry(folder, described.entry, "[network]")
         try:

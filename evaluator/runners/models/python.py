@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from evaluator.images import PEAKS, Pixels
 from evaluator.runners.models.contract import Restored
-from evaluator.runners.models.problem import Foreign, ModelProblem, one_line
+from evaluator.runners.models.problem import EXTRAS, Foreign, ModelProblem, one_line, runtime
 
 
 class PythonRestorer:
@@ -92,6 +92,9 @@ def _import(folder: Path, name: str) -> Foreign:
         # Compiled here, not by the loader: its cache tells files by size and second only.
         exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)  # noqa: S102 - it is what was asked for
     except (Exception, SystemExit) as error:
+        missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+        if missing in EXTRAS:
+            runtime(missing, EXTRAS[missing])
         raise ModelProblem(
             "model-load",
             expected="a module that can be imported",

@@ -26,7 +26,7 @@ def framework(threads: int) -> Foreign:
     Raises:
         ModelProblem: it is not installed.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     tensorflow = runtime("tensorflow", "tensorflow")
     with contextlib.suppress(RuntimeError):  # set once for a process
         tensorflow.config.set_visible_devices([], "GPU")

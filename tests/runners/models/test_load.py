@@ -16,6 +16,7 @@ from evaluator.ingest.manifest import Manifest
 from evaluator.runners.models import ModelProblem, load_model
 from evaluator.runners.models.files import ModelArchive
 from evaluator.runners.models.problem import loading, one_line
+from evaluator.runners.models.python import import_entry
 from model_support import manifest
 
 PIXELS = Pixels(np.arange(12, dtype=np.uint8).reshape(2, 2, 3), 255.0)
@@ -74,6 +75,14 @@ def test_what_is_not_installed_is_said_with_the_line_to_type(
     monkeypatch.setitem(sys.modules, module, None)
     found = problem(tmp_path, manifest(file))
     assert (found.code, found.fix) == ("model-missing-runtime", line)
+
+
+def test_code_that_imports_what_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras", None)
+    (tmp_path / "net.py").write_text("from keras.layers import Conv2D\n")
+    with pytest.raises(ModelProblem) as problem:
+        import_entry(tmp_path, "net:build", "[network]")
+    assert problem.value.fix == "pip install 'restoration-evaluator[tensorflow]'"
 
 
 def test_outputs_are_no_model(tmp_path: Path) -> None:
