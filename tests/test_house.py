@@ -30,7 +30,7 @@ ARROWS = {
     "site": {"ranking", "results", "ingest", "runners", "efficiency", "tasks", "metrics", "images"},
     "bundle": {"scoring", "ranking", "results", "ingest", "efficiency", "tasks", "metrics", "images"},
 }
-LEAVES = {"findings", "patience", "remote", "shipped", "text", "typed_toml", "_version"}
+LEAVES = {"extras", "findings", "patience", "remote", "shipped", "text", "typed_toml", "_version"}
 HEAVY = ("torch", "tensorflow", "pandas", "skimage", "scipy", "cv2", "h5py", "matplotlib", "fsspec")
 
 

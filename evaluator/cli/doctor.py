@@ -7,17 +7,19 @@ from typing import Any
 import click
 
 from evaluator.cli import options
+from evaluator.extras import install
 
 _FRAMEWORKS = (
-    ("ai_edge_litert", "ai-edge-litert", "tflite", "TFLite models"),
-    ("onnxruntime", "onnxruntime", "onnx", "ONNX models"),
-    ("torch", "torch", "torch", "TorchScript and .pt2 models, LPIPS"),
-    ("tensorflow", "tensorflow", "tensorflow", "Keras, SavedModel and frozen graphs"),
-    ("h5py", "h5py", "hdf5", "MATLAB 7.3 files"),
-    ("fsspec", "fsspec", "remote", "data and submissions behind URLs"),
-    ("distributed", "distributed", "dask", "runs on a Dask cluster"),
-    ("matplotlib", "matplotlib", "train", "curves of trainings"),
-    ("pyiqa", "pyiqa", "pyiqa", "metrics pyiqa:NAME (non-commercial licence)"),
+    ("ai_edge_litert", "ai-edge-litert", "TFLite models"),
+    ("onnxruntime", "onnxruntime", "ONNX models"),
+    ("torch", "torch", "TorchScript and .pt2 models, LPIPS"),
+    ("tensorflow", "tensorflow", "Keras, SavedModel and frozen graphs"),
+    ("h5py", "h5py", "MATLAB 7.3 files"),
+    ("fsspec", "fsspec", "data and submissions behind URLs"),
+    ("distributed", "distributed", "runs on a Dask cluster"),
+    ("matplotlib", "matplotlib", "curves of trainings"),
+    ("pyiqa", "pyiqa", "metrics pyiqa:NAME (non-commercial licence)"),
+    ("bm3d", "bm3d", "the baseline bm3d (non-commercial licence)"),
 )
 
 
@@ -63,9 +65,9 @@ def _examine() -> dict[str, Any]:
         else:
             levels.append((level.value, "not needed", ""))
     formats = []
-    for module, package, extra, purpose in _FRAMEWORKS:
+    for module, package, purpose in _FRAMEWORKS:
         version = _version(module, package)
-        fix = "" if version else f"pip install 'restoration-evaluator[{extra}]'"
+        fix = "" if version else install([module])
         formats.append({"for": purpose, "package": package, "version": version, "fix": fix})
     root = find_root(None)
     weights = [

@@ -12,7 +12,7 @@ from .detections import read_detections
 from .manifest import FILE_NAME, Manifest
 from .reader import Expected, Reading, examine, fetch, judge, read_output, suspect_range
 from .sources import FolderSource, Source, TarSource, ZipSource, open_source
-from .submission import Submission, open_submission, submission_id
+from .submission import Submission, open_submission, other_id, submission_id
 
 __all__ = [
     "FILE_NAME",
@@ -37,6 +37,7 @@ __all__ = [
     "left_out",
     "open_source",
     "open_submission",
+    "other_id",
     "read_detections",
     "read_output",
     "submission_id",

@@ -156,9 +156,14 @@ def submission_id(path: Path, manifest: Manifest) -> str:
     return manifest.id or derived.strip("-._")[:40].strip("-._") or "submission"
 
 
+def other_id(manifest: Manifest) -> str:
+    """Return what to do about an id that is taken: a name of its own does not help where the manifest sets the id."""
+    return f'{"Set another" if manifest.id else "Rename it, or set"} id = "..." in {FILE_NAME}.'
+
+
 def _identify(path: Path, manifest: Manifest) -> tuple[str, Finding | None]:
     identifier = submission_id(path, manifest)
-    fix = f'{"Set another" if manifest.id else "Rename it, or set"} id = "..." in {FILE_NAME}.'
+    fix = other_id(manifest)
     if identifier in RESERVED:
         return identifier, Finding.error("id-taken", str(path), "a name that is not the harness's own", identifier, fix)
     folder = baselines_folder() / identifier

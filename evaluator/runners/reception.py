@@ -181,7 +181,7 @@ def _refused(path: Path) -> Finding | None:
     if not path.exists():
         got = "no such file"
         if str(path) in baseline_names():
-            fix += f" The baseline: `evaluate baseline run {path}`."
+            fix += f" The baseline: `evaluate baseline run {path} --task TASK`."
     elif path.is_file() and path.suffix and path.suffix.lower() in FORMAT_BY_SUFFIX:
         got = f"a file {path.suffix}"
         fix = "A model lies in a folder with a submission.toml: `evaluate init --kind model FOLDER` writes one."

@@ -19,7 +19,7 @@ from evaluator import metrics
 from evaluator._version import __version__
 from evaluator.efficiency import summarise
 from evaluator.findings import EvaluatorError, Finding, has_errors
-from evaluator.ingest import FILE_NAME, Submission
+from evaluator.ingest import Submission, other_id
 from evaluator.metrics import Aggregate
 from evaluator.remote import Url, location
 from evaluator.results import (
@@ -136,7 +136,7 @@ def score(
             few = len(entries) * len(split.case_ids) <= AT_ONCE
             entries = [entry for entry in entries if _resume(entry, split, store, keep=few)]
             for lost in (o for o in outcomes if o.message):
-                progress.tell("submission-failed", submission=lost.id or str(lost.path), message=lost.message)
+                progress.tell("submission-failed", submission=str(lost.path), message=lost.message)
 
             def finished(number: int) -> None:
                 entry = entries[number]
@@ -265,8 +265,7 @@ def _is_twin(entry: _Entry, entries: Sequence[_Entry]) -> bool:
     outcome.message = (
         f"{outcome.path} has the id {identifier!r}, and so has {holder.outcome.path}: it would overwrite its result."
     )
-    named = entry.submission.manifest.id is not None
-    fix = f'{"Set another" if named else "Rename the folder, or set"} id = "..." in {FILE_NAME}.'
+    fix = other_id(entry.submission.manifest)
     outcome.findings = (Finding.error("id-taken", str(outcome.path), "an id of its own", identifier, fix),)
     return True
 

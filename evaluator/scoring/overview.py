@@ -221,7 +221,7 @@ def _entry(card: Scorecard, contract: Contract) -> Entry:
 
 
 def _refusal(outcome: Outcome) -> Entry:
-    load = next((f for f in outcome.findings if f.code == "model-load"), None)
+    load = next((f for f in outcome.findings if f.code in ("model-load", "model-missing-runtime")), None)
     if load is None:
         return Entry(reason=FAILED, detail=outcome.message)
     missing = load.got.startswith(("ImportError", "ModuleNotFoundError"))

@@ -84,8 +84,9 @@ def test_a_name_that_is_none_is_refused_with_a_hint(evaluate: Run) -> None:
     assert "wavelet" in done.stderr
 
 
-def test_a_package_that_is_not_installed_is_named(tmp_path: Path) -> None:
-    finding = Finding.error("model-load", "", "a module", "ImportError: BM3D is not installed", "Install it.")
+@pytest.mark.parametrize("code", ["model-load", "model-missing-runtime"])
+def test_a_package_that_is_not_installed_is_named(tmp_path: Path, code: str) -> None:
+    finding = Finding.error(code, "", "a module", "ImportError: BM3D is not installed", "Install it.")
     refused = Outcome(baselines_folder() / "bm3d", findings=(finding,), message="It cannot be run.")
     found = overview([load_task("sidd").split("mini")], ["bm3d"], Store(tmp_path), lambda paths, split: [refused])
     assert found.entries["bm3d"]["sidd"].reason == "not installed"

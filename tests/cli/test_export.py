@@ -94,7 +94,8 @@ def test_a_network_becomes_an_onnx_file_that_gives_the_same(
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1].endswith(f"float32 {layout}")
     written = (tmp_path / "net.onnx").read_bytes()
-    assert not [noted for noted in (str(tmp_path).encode(), b"/evaluator/", b".py") if noted in written]
+    noted = [str(tmp_path), "/evaluator/", "stack_trace", f"{name}.py"]
+    assert not [words for words in noted if words.encode() in written]
     (tmp_path / "elsewhere").mkdir()
     folder.rename(tmp_path / "elsewhere" / "theirs")
     folder = tmp_path / "elsewhere" / "theirs"
@@ -110,11 +111,32 @@ def test_a_network_becomes_an_onnx_file_that_gives_the_same(
         assert np.abs(found - pair["restored"]).max() < 1e-4
 
 
+def test_what_is_noted_in_branches_is_left_out_too() -> None:
+    needed("onnx")
+    from onnx import TensorProto, helper
+
+    from evaluator.runners.models.export import _plain
+
+    value = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1], doc_string="mine.py")
+    inner = helper.make_node("Identity", ["x"], ["y"], doc_string="mine.py")
+    inner.metadata_props.add(key="stack_trace", value="mine.py")
+    branch = helper.make_graph([inner], "branch", [], [value], doc_string="mine.py")
+    choice = helper.make_node("If", ["c"], ["z"], then_branch=branch, else_branch=branch)
+    whole = helper.make_graph([choice], "whole", [], [])
+    function = helper.make_function("d", "F", ["x"], ["y"], [inner], [helper.make_opsetid("", 20)])
+    model = helper.make_model(whole, functions=[function], doc_string="mine.py")
+    assert model.SerializeToString().count(b"mine.py") == 11
+    found = _plain(model.SerializeToString())
+    assert b"mine.py" not in found
+    assert b"Identity" in found
+
+
 @pytest.mark.parametrize("form", ["tflite", "onnx"])
 def test_there_must_be_a_folder_to_write_to(evaluate: Run, form: str) -> None:
     done = evaluate("export", "lpienet", "--to", form, "--out", "none/net.out")
     assert done.returncode == 2
-    assert done.stderr == "Error: No such folder: none\n"
+    said = "Error: none/net.out cannot be written: none is no folder. Make it, or name another FILE.\n"
+    assert done.stderr == said
 
 
 def test_half_precision_is_for_tflite(evaluate: Run) -> None:

@@ -141,6 +141,11 @@ def test_a_log_of_events_holds_nothing_else(evaluate: Run, tiny: Tiny) -> None:
     assert absent.returncode == 2
     (failed,) = [e for e in map(json.loads, absent.stderr.splitlines()) if e["event"] == "submission-failed"]
     assert (failed["submission"], failed["message"]) == ("absent.zip", "absent.zip is no submission.")
+    twin = tiny.outputs("elsewhere")
+    (twin / "submission.toml").write_text('id = "team"')
+    events = [json.loads(line) for line in run_with(evaluate, tiny, "--log", "json", twin).stderr.splitlines()]
+    told = [(e["event"], e["submission"]) for e in events if "submission" in e]
+    assert told == [("submission-failed", str(twin)), ("submission-finished", "team")]
     (tiny.root / "tiny/ref/a-1.png").unlink()
     faulty = run_with(evaluate, tiny, "--log", "json")
     assert faulty.returncode == 2

@@ -174,7 +174,7 @@ def test_what_is_neither_a_folder_nor_a_file(tmp_path: Path, kind: str) -> None:
 def test_the_name_of_a_baseline_is_no_path() -> None:
     with Reception(Limits()) as reception, pytest.raises(EvaluatorError) as refused:
         reception.files(Path("nlm"), ["a"])
-    assert "`evaluate baseline run nlm`" in refused.value.findings[0].fix
+    assert "`evaluate baseline run nlm --task TASK`" in refused.value.findings[0].fix
 
 
 def test_the_file_of_a_model_alone(tmp_path: Path) -> None:

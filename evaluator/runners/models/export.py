@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import io
 import os
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluator.findings import EvaluatorError
 from evaluator.runners.models.export_source import Source, open_source
 from evaluator.runners.models.problem import Foreign, ModelProblem, loading, runtime
 from evaluator.runners.models.tensorflow import described, framework, frozen_function
@@ -45,9 +45,10 @@ def export_tflite(source: str, out: Path | None, *, size: Sides | None = None, h
 
     Raises:
         ModelProblem: the source cannot be loaded or converted, or TensorFlow is not installed.
+        EvaluatorError: there is no folder for the file.
         OSError: the file cannot be written.
     """
-    _writable(out)
+    _see_folder(out)
     tensorflow = framework(os.cpu_count() or 1)
     opened = open_source(source, "tensorflow")
     if not opened.is_keras:
@@ -76,9 +77,10 @@ def export_onnx(source: str, out: Path | None, *, size: Sides | None = None) -> 
 
     Raises:
         ModelProblem: the source cannot be loaded or converted, or torch or onnxscript is not installed.
+        EvaluatorError: there is no folder for the file.
         OSError: the file cannot be written.
     """
-    _writable(out)
+    _see_folder(out)
     torch = runtime("torch", "torch")
     runtime("onnxscript", "onnx")
     opened = open_source(source, "torch")
@@ -93,10 +95,14 @@ def export_onnx(source: str, out: Path | None, *, size: Sides | None = None) -> 
     return Exported(target, len(data), hashlib.sha256(data).hexdigest(), inputs, outputs)
 
 
-def _writable(out: Path | None) -> None:
-    """See that the folder is there before the work is done."""
+def _see_folder(out: Path | None) -> None:
+    """See that there is a folder before the work is done.
+
+    Raises:
+        EvaluatorError: there is none.
+    """
     if out is not None and not out.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "No such folder", str(out.parent))
+        raise EvaluatorError(f"{out} cannot be written: {out.parent} is no folder. Make it, or name another FILE.")
 
 
 def _traced(torch: Foreign, opened: Source, size: Sides | None) -> bytes:
@@ -140,18 +146,18 @@ def _traced(torch: Foreign, opened: Source, size: Sides | None) -> bytes:
 def _plain(data: bytes) -> bytes:
     """Return an ONNX model without what torch notes beside it: stack traces, with the paths of this machine."""
     model = runtime("onnx", "onnx").load_from_string(data)
-    functions = [(function.node, function.value_info) for function in model.functions]
-    for nodes, values in ((model.graph.node, model.graph.value_info), *functions):
-        for noted in (*nodes, *values):
-            del noted.metadata_props[:]
-            noted.doc_string = ""
-    for ends in (model.graph.input, model.graph.output, model.graph.initializer):
-        for noted in ends:
-            del noted.metadata_props[:]
-    del model.metadata_props[:]
-    del model.graph.metadata_props[:]
+    _strip(model)
     plain: bytes = model.SerializeToString(deterministic=True)
     return plain
+
+
+def _strip(message: Foreign) -> None:
+    for field, value in message.ListFields():
+        if field.name in ("doc_string", "metadata_props"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                _strip(part)
 
 
 def _left_open(torch: Foreign, shape: Sequence[int | None], multiple: int) -> dict[int, Foreign]:

@@ -15,19 +15,6 @@ Foreign: TypeAlias = Any
 """An object of a framework, of a file format, or of a submission: none of them brings types."""
 
 
-EXTRAS = {
-    "bm3d": "bm3d",
-    "keras": "tensorflow",
-    "onnx": "onnx",
-    "onnxruntime": "onnx",
-    "safetensors": "torch",
-    "tensorflow": "tensorflow",
-    "torch": "torch",
-    "torchvision": "torch",
-}
-"""By a package that models are made with, the extra of ours that brings it."""
-
-
 class ModelProblem(Exception):
     """A model that cannot be loaded or run as its manifest says; becomes a finding where the file's name is known."""
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluator.extras import EXTRAS
 from evaluator.images import PEAKS, Pixels
 from evaluator.runners.models.contract import Restored
-from evaluator.runners.models.problem import EXTRAS, Foreign, ModelProblem, one_line, runtime
+from evaluator.runners.models.problem import Foreign, ModelProblem, one_line, runtime
 
 
 class PythonRestorer:
