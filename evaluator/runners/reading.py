@@ -39,7 +39,8 @@ class WorkerSource:
             cases: the ids of the split's cases.
         """
         self.path, self.workers = path, workers
-        self._open = {"job": "scan", "path": workers.inside(copy), "cases": list(cases)}
+        self._inside = str(workers.inside(copy))
+        self._open = {"job": "scan", "path": self._inside, "cases": list(cases)}
 
     def scan(self) -> tuple[dict[str, int], list[Finding]]:
         """See `evaluator.ingest.sources.Source`.
@@ -56,7 +57,8 @@ class WorkerSource:
             raise EvaluatorError(f"{self.path} cannot be opened.", [finding]) from None
         findings = findings_of(text)
         if "error" in text:
-            raise EvaluatorError(shown(str(text["error"])), findings)
+            # The worker knows it by its path in the sandbox.
+            raise EvaluatorError(shown(str(text["error"])).replace(self._inside, str(self.path)), findings)
         names = text.get("names")
         sound = isinstance(names, dict) and all(
             leads_inside(n) and type(size) is int and size >= 0 for n, size in names.items()

@@ -266,12 +266,19 @@ class _Run:
             self._save()
 
     def held_out_loss(self) -> float:
-        """Return the mean loss of the held-out photographs, or their mean error where the recipe says so."""
+        """Return the mean loss of the held-out photographs, or their mean error where the recipe says so.
+
+        Raises:
+            EvaluatorError: it is no number.
+        """
         self._network.eval()
         measured = self._error if self._by_error else self._loss
         with self._torch.no_grad():
             losses = [float(measured(batch)) for batch in self._held_out]
-        return sum(losses) / len(losses)
+        loss = sum(losses) / len(losses)
+        if not math.isfinite(loss):
+            raise EvaluatorError(f"The held-out loss is {loss} at step {self.step}. The last checkpoint is kept.")
+        return loss
 
     def finish(self, first: float) -> Trained:
         """Write the weights that were best on the held-out part, and what belongs to them."""
@@ -386,6 +393,23 @@ class _Autocast:
 
     def __init__(self, torch: Foreign, network: Foreign, device: str) -> None:
         self._torch, self._network, self._device = torch, network, device
+        if device == "cpu":
+            for module in network.modules():
+                if isinstance(module, torch.nn.Conv3d):
+                    module.forward = self._in_float32(module.forward)
+
+    def _in_float32(self, layer: Callable[[Foreign], Foreign]) -> Callable[[Foreign], Foreign]:
+        """Keep a 3-D convolution in float32.
+
+        In bfloat16 the gradient of its weights hangs on memory that nobody wrote (torch 2.13 on a processor without
+        AMX): two runs differ, and some come to NaN.
+        """
+
+        def forward(volume: Foreign) -> Foreign:
+            with self._torch.autocast(self._device, enabled=False):
+                return layer(volume.float())
+
+        return forward
 
     def __call__(self, *inputs: Foreign, **options: Foreign) -> Foreign:
         with self._torch.autocast(self._device, self._torch.bfloat16):

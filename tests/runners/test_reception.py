@@ -186,6 +186,13 @@ def test_the_file_of_a_model_alone(tmp_path: Path) -> None:
     assert "`evaluate init --kind model FOLDER`" in finding.fix
 
 
+def test_an_archive_that_cannot_be_opened_is_told_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "torn.zip").write_bytes(b"PK")
+    with Reception(Limits()) as reception, pytest.raises(EvaluatorError) as refused:
+        reception.files(tmp_path / "torn.zip", ["a"])[0].scan()
+    assert str(refused.value) == f"{tmp_path / 'torn.zip'} cannot be opened."
+
+
 def test_an_archive_for_whose_copy_there_is_no_room(team: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

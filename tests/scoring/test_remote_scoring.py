@@ -61,7 +61,7 @@ def test_a_bad_one_never_stops_the_others_and_is_told_by_its_url(tiny: Tiny, boa
         assert outcome.card is None
         assert str(outcome.path) == f"{TEAMS}/{name}"
         said = f"{outcome.message} {[f.line() for f in outcome.findings]}"
-        assert f"/{name}" in said
+        assert f"{TEAMS}/{name}" in said
         assert tempfile.gettempdir() not in said, "the copy's own path says nothing to anybody"
     codes = [{f.code for f in o.findings} for o in others]
     assert codes == [{"no-outputs", "unexpected-file"}, {"unsafe-name"}, {"archive"}, set()]

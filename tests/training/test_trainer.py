@@ -285,6 +285,13 @@ def test_two_views_train_and_go_on_exactly(photographs: Path, tmp_path: Path, mo
     network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()}, strict=True)
 
 
+def test_a_held_out_loss_that_is_no_number_ends_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_out = "evaluator.training.trainer._Run._loss"
+    monkeypatch.setattr(held_out, lambda run, batch: torch.tensor(float("nan")))
+    with pytest.raises(EvaluatorError, match="held-out loss is nan at step 0"):
+        train(settings)
+
+
 def test_bfloat16_is_for_the_network_alone(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """It computes in it, on channels that come last; losses are taken in float32, and weights stay it."""
     precision = Value(value="bfloat16", source="choice")

@@ -125,7 +125,7 @@ def inflates(packed: int, unpacked: int) -> bool:
 def unreadable_archive(path: Path, kind: str, why: object) -> EvaluatorError:
     """Return the error for an archive that cannot be opened."""
     finding = Finding.error("archive", path.name, kind, f"{why}", "Make the archive again.")
-    return EvaluatorError(f"{path.name} cannot be opened.", [finding])
+    return EvaluatorError(f"{path} cannot be opened.", [finding])
 
 
 def too_many(path: Path | Url, count: int) -> EvaluatorError:

@@ -36,7 +36,7 @@ def open_source(path: Path, case_ids: Sequence[str] = (), *, budget: int | None 
         got = "no such file" if not path.exists() else f"a {path.suffix or 'file without suffix'}"
         expected = f"a folder, or a file {', '.join(ARCHIVE_SUFFIXES)}{'; SubmitSrgb.mat or .csv' if known else ''}"
         finding = Finding.error("kind", path.name, expected, got, "Name the folder, or the archive, of outputs.")
-        raise EvaluatorError(f"{path.name} is no submission.", [finding])
+        raise EvaluatorError(f"{path} is no submission.", [finding])
     return BlocksSource(base, len(case_ids)) if known else base
 
 
