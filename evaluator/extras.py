@@ -22,7 +22,11 @@ EXTRAS = {
 """By module. safetensors comes with `torch` and with `tensorflow`."""
 
 
-def install(modules: Iterable[str]) -> str:
-    """Return the line to type for modules that are missing."""
-    extras = sorted({EXTRAS[module] for module in modules if module in EXTRAS})
-    return f"pip install 'restoration-evaluator[{','.join(extras or ['torch'])}]'"
+def install(*extras: str) -> str:
+    """Return the line to type for extras."""
+    return f"pip install 'restoration-evaluator[{','.join(extras)}]'"
+
+
+def extras_of(modules: Iterable[str]) -> list[str]:
+    """Return the extras that bring modules."""
+    return sorted({EXTRAS[module] for module in modules if module in EXTRAS}) or ["torch"]

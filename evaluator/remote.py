@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from evaluator.extras import install
 from evaluator.findings import EvaluatorError
 from evaluator.patience import patiently
 
@@ -373,7 +374,7 @@ def _open(url: Url) -> tuple[Any, str]:
         from fsspec.config import conf
         from fsspec.core import url_to_fs
     except ImportError:
-        raise EvaluatorError(f"{url} needs the package fsspec: pip install 'restoration-evaluator[remote]'.") from None
+        raise EvaluatorError(f"{url} needs the package fsspec: {install('remote')}.") from None
     options: dict[str, Any] = {}
     try:
         if url.scheme in _WEB:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from evaluator.cli import options
-from evaluator.extras import install
+from evaluator.extras import EXTRAS, install
 
 _FRAMEWORKS = (
     ("ai_edge_litert", "ai-edge-litert", "TFLite models"),
@@ -67,7 +67,7 @@ def _examine() -> dict[str, Any]:
     formats = []
     for module, package, purpose in _FRAMEWORKS:
         version = _version(module, package)
-        fix = "" if version else install([module])
+        fix = "" if version else install(EXTRAS[module])
         formats.append({"for": purpose, "package": package, "version": version, "fix": fix})
     root = find_root(None)
     weights = [

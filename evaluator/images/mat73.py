@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluator.extras import install
 from evaluator.images.mat5 import Allocate, Variable, check_element
 from evaluator.images.pixels import ImageProblem
 
@@ -62,7 +63,7 @@ class Mat73:
                 "missing-reader",
                 expected="the package h5py, to read MAT-files of version 7.3",
                 got="it is not installed",
-                fix="pip install 'restoration-evaluator[hdf5]', or save with -v7.",
+                fix=f"{install('hdf5')}, or save with -v7.",
             ) from None
         self._h5: Any = h5py
         self._allocate = allocate

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from evaluator.extras import install
+from evaluator.extras import extras_of, install
 from evaluator.findings import EvaluatorError
 from evaluator.ingest.manifest import FILE_NAME, Manifest
 from evaluator.shipped import shipped_folder
@@ -65,7 +65,7 @@ def left_out(path: Path, task: str) -> str:
     if manifest.baseline.tasks and task not in manifest.baseline.tasks:
         return "for other tasks"
     if missing:
-        return f"without {', '.join(missing)} ({install(missing)})"
+        return f"without {', '.join(missing)} ({install(*extras_of(missing))})"
     return "slow, run by name only" if manifest.baseline.by_name else ""
 
 

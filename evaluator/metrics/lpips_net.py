@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluator.extras import install
 from evaluator.metrics.contract import NotApplicable, Unavailable
 from evaluator.metrics.weights import Weights, need, register, weights_folder
 
@@ -247,7 +248,7 @@ def load(net: str) -> Network:
     try:
         torch = import_module("torch")
     except ImportError as reason:
-        raise Unavailable("needs torch: pip install 'restoration-evaluator[torch]'") from reason
+        raise Unavailable(f"needs torch: {install('torch')}") from reason
     device = os.environ.get("EVALUATOR_DEVICE") or "cpu"
     key = (net, str(weights_folder()), device)
     with _LOCK:

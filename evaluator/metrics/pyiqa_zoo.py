@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from evaluator.extras import install
 from evaluator.findings import EvaluatorError, did_you_mean
 from evaluator.metrics.contract import Contract, Image, Metric, NotApplicable, Unavailable, Undefined
 from evaluator.metrics.lpips_net import apply_thread_limit, check_device
@@ -36,7 +37,7 @@ PACKAGES = ("pyiqa", "timm", "torchvision")
 """The distributions that may change a number of these metrics."""
 LICENCE = "pyiqa: non-commercial; weights: see their makers"
 
-_INSTALL = "pip install 'restoration-evaluator[pyiqa]'"
+_INSTALL = install("pyiqa")
 _SUMS = "sha256.txt"
 _UNBOUNDED = 1000.0
 _NAME = re.compile(r"[A-Za-z0-9_+.-]+")

@@ -39,7 +39,7 @@ class WorkerSource:
             cases: the ids of the split's cases.
         """
         self.path, self.workers = path, workers
-        self._inside = str(workers.inside(copy))
+        self._inside = workers.inside(copy)
         self._open = {"job": "scan", "path": self._inside, "cases": list(cases)}
 
     def scan(self) -> tuple[dict[str, int], list[Finding]]:

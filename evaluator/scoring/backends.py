@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any, Literal, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
+from evaluator.extras import install
 from evaluator.findings import EvaluatorError
 from evaluator.metrics.lpips_net import limit_threads
 
@@ -178,7 +179,7 @@ class Dask:
         try:
             import distributed
         except ImportError:
-            raise EvaluatorError("--executor dask needs: pip install 'restoration-evaluator[dask]'.") from None
+            raise EvaluatorError(f"--executor dask needs: {install('dask')}.") from None
         library: Any = distributed  # half of it has no types
         where = self._scheduler or "this machine"
         try:

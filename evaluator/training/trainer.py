@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluator.extras import install
 from evaluator.findings import EvaluatorError, Finding
 from evaluator.ingest import Manifest, baseline_manifest, code_folder
 from evaluator.runners.models.problem import Foreign, keras_on
@@ -244,9 +245,7 @@ class _Run:
         self._network.train()
         self._optimiser.zero_grad()
         loss = self._loss(batch)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise EvaluatorError(f"The loss is {value} at step {self.step}. The last checkpoint is kept.")
+        value = self._finite("loss", float(loss.detach()))
         loss.backward()
         if self._clip is not None:
             self._torch.nn.utils.clip_grad_norm_(self._parameters(), self._clip)
@@ -275,9 +274,11 @@ class _Run:
         measured = self._error if self._by_error else self._loss
         with self._torch.no_grad():
             losses = [float(measured(batch)) for batch in self._held_out]
-        loss = sum(losses) / len(losses)
+        return self._finite("held-out loss", sum(losses) / len(losses))
+
+    def _finite(self, name: str, loss: float) -> float:
         if not math.isfinite(loss):
-            raise EvaluatorError(f"The held-out loss is {loss} at step {self.step}. The last checkpoint is kept.")
+            raise EvaluatorError(f"The {name} is {loss} at step {self.step}. The last checkpoint is kept.")
         return loss
 
     def finish(self, first: float) -> Trained:
@@ -441,7 +442,7 @@ def _framework(device: str) -> Foreign:
         import safetensors  # noqa: F401
         import torch
     except ImportError:
-        raise EvaluatorError("Training needs torch: pip install 'restoration-evaluator[torch]'.") from None
+        raise EvaluatorError(f"Training needs torch: {install('torch')}.") from None
     if device == "cuda" and not torch.cuda.is_available():
         raise EvaluatorError("torch finds no CUDA device here. Leave --device out to train on the CPU.")
     return torch
@@ -454,9 +455,7 @@ def _built(folder: Path, entry: str, is_keras: bool, settings: Settings) -> Fore
             with keras_on("torch", always=True):
                 import keras
         except ImportError:
-            raise EvaluatorError(
-                f"{settings.baseline} needs Keras: pip install 'restoration-evaluator[tensorflow]'."
-            ) from None
+            raise EvaluatorError(f"{settings.baseline} needs Keras: {install('tensorflow')}.") from None
         if keras.backend.backend() != "torch":
             raise EvaluatorError("Keras is loaded on another backend. Train in a process of its own.")
         keras.utils.set_random_seed(settings.seed)

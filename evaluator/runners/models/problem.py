@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+from evaluator.extras import install
+
 _SHOWN = 200
 _BACKEND = "KERAS_BACKEND"
 
@@ -49,7 +51,7 @@ def runtime(module: str, extra: str) -> Foreign:
             "model-missing-runtime",
             expected=f"{module.partition('.')[0]} on this machine",
             got=one_line(error),
-            fix=f"pip install 'restoration-evaluator[{extra}]'",
+            fix=install(extra),
         ) from None
 
 
